@@ -1,0 +1,109 @@
+"""Encryption at rest and redaction.
+
+What is secret (credentials, passwords, Terraform's state) is kept encrypted with Fernet (AES-128-CBC and HMAC-SHA256);
+several keys may be given, the newest first, so that keys can be rotated.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from app.settings import Settings
+
+REDACTED = "[redacted]"
+_SECRET_NAME = re.compile(r"(?i)(passw|secret|token|credential|private|api_?key|authorization|cookie|eyaml)")
+
+
+class SecretsError(Exception):
+    """A key is malformed, or something kept cannot be opened with the keys given."""
+
+
+class Vault:
+    """Seals and opens what must not be readable at rest."""
+
+    def __init__(self, keys: list[str]) -> None:
+        """`keys`: Fernet keys (32 bytes, URL-safe base64), newest first.
+
+        Raises:
+            SecretsError: there is no key, or one is malformed.
+        """
+        if not keys:
+            raise SecretsError("MCHUB_SECRET_KEYS has no key")
+        try:
+            self._fernet = MultiFernet([Fernet(key) for key in keys])
+        except ValueError as error:
+            raise SecretsError(
+                "a key in MCHUB_SECRET_KEYS is malformed: each is 32 bytes in URL-safe base64, "
+                "as `mchub keys new` prints it"
+            ) from error
+
+    def seal(self, clear: bytes) -> bytes:
+        """Encrypt."""
+        return self._fernet.encrypt(clear)
+
+    def open(self, sealed: bytes) -> bytes:
+        """Decrypt.
+
+        Raises:
+            SecretsError: no key fits, or the bytes were changed.
+        """
+        try:
+            return self._fernet.decrypt(sealed)
+        except InvalidToken as error:
+            raise SecretsError("a kept secret cannot be opened: is its key still in MCHUB_SECRET_KEYS?") from error
+
+
+def new_key() -> str:
+    """A fresh key."""
+    return Fernet.generate_key().decode()
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner reads (0600), whole or not at all."""
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def _kept(path: Path) -> str:
+    """The secret in `path`, made there once; two processes that start together get the same one."""
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        first = path.with_name(f".{path.name}.{os.getpid()}.first")
+        write_private(first, new_key().encode() + b"\n")
+        try:
+            os.link(first, path)
+        except FileExistsError:
+            pass
+        finally:
+            first.unlink()
+    return path.read_text().strip()
+
+
+def open_vault(settings: Settings) -> Vault:
+    """The vault of this hub: keys from the setting, else one kept in `<data>/keys/secret` (0600)."""
+    if settings.secret_keys is not None:
+        return Vault([key.strip() for key in settings.secret_keys.get_secret_value().split(",") if key.strip()])
+    return Vault([key for key in _kept(settings.data / "keys" / "secret").split() if key])
+
+
+def cookie_key(settings: Settings) -> str:
+    """The key that signs session cookies, kept in `<data>/keys/cookie`."""
+    return _kept(settings.data / "keys" / "cookie")
+
+
+def redact(name: str, value: object) -> object:
+    """`value`, unless `name` says that it is a secret."""
+    if isinstance(value, dict):
+        return {key: redact(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redact(name, inner) for inner in value]
+    return REDACTED if value and _SECRET_NAME.search(name) else value
