@@ -1,0 +1,1 @@
+"""Terraform: templates, plans, runs, logs and state. Knows Terraform, knows no cluster."""
