@@ -181,8 +181,11 @@ def _judge(
     if records and len(ended) == len(records) and records[-1].is_last:
         return OutcomeState.SUCCEEDED, 0
     summary = progress.change_summary
-    if summary is not None and not progress.has_error and (summary.operation != "plan" or not applies):
-        return OutcomeState.SUCCEEDED, None
+    if summary is not None and not progress.has_error:
+        # An apply that was done is done, asked to stop or not; a plan that was asked to stop is not wanted.
+        done = summary.operation != "plan" if applies else not cancelled
+        if done:
+            return OutcomeState.SUCCEEDED, None
     if cancelled:
         return OutcomeState.CANCELLED, None
     return (OutcomeState.FAILED if progress.has_error else OutcomeState.INTERRUPTED), None
