@@ -1,0 +1,305 @@
+// A cluster's page: one component driven by the status, which is polled; everything shown follows from what the hub says.
+
+import { ApiError, Versioned, call, clusterPath, get } from "./api.js";
+import { quotaRows } from "./capacity.js";
+import { hostsLine, linksOf, sshCommand } from "./connection.js";
+import { faultText, nodeAddresses, nodeState, probeState, serviceTitle } from "./nodes.js";
+import { changesOf, countsOf, groupsOf, losesData } from "./plan_review.js";
+import { Poller } from "./poller.js";
+import { progressRows, progressShare } from "./progress.js";
+import { stepsOf } from "./steps.js";
+import { ago, elapsed, moment } from "./time.js";
+
+const SUCCESS = ["build_success", "provisioning_success"];
+const WITH_NODES = ["build_error", "build_success", "provisioning_running", "provisioning_success", "provisioning_error", "destroy_error"];
+
+export function clusterPage() {
+  return {
+    hostname: "",
+    words: {},
+    loaded: false,
+    cluster: null,
+    doc: null,
+    plan: null,
+    nodes: [],
+    nodesProblem: "",
+    consoles: {},
+    offer: null,
+    offerAt: "",
+    secrets: null,
+    logDiagnostics: [],
+    gone: false,
+    lost: false,
+    action: "",
+    problem: null,
+    stale: false,
+    confirmation: "",
+    mustTypeToDelete: false,
+    now: Date.now(),
+
+    init() {
+      this.hostname = this.$root.dataset.hostname;
+      this.words = JSON.parse(document.getElementById("status-words").textContent);
+      this.status = new Versioned(clusterPath(this.hostname, "/status"));
+      this.poller = new Poller({
+        read: () => this.readStatus(),
+        interval: () => (this.isMoving ? 1000 : 4000),
+        onFailure: (error) => this.statusFailed(error),
+        onSuccess: () => (this.lost = false),
+      });
+      this.poller.start();
+      this.nodesPoller = new Poller({ read: () => this.readNodes(), interval: () => (this.isMoving ? 4000 : 20000), onFailure: (error) => (this.nodesProblem = error.message) });
+      this.clock = setInterval(() => (this.now = Date.now()), 1000);
+      this.$watch("title", (title) => (document.title = title));
+    },
+    destroy() {
+      this.poller.stop();
+      this.nodesPoller.stop();
+      clearInterval(this.clock);
+    },
+
+    // Reading
+    async readStatus() {
+      const doc = await this.status.read();
+      if (!doc) return;
+      const before = this.doc?.status;
+      this.doc = doc;
+      const plan = this.plan?.id || null;
+      if (before !== doc.status || !this.loaded || (doc.plan || null) !== plan) await this.arrived(before, doc.status);
+    },
+    /** The status is new to this page: what belongs to it is loaded. */
+    async arrived(before, status) {
+      if (before && before !== status) this.forget();
+      if (status === "destroyed") this.gone = true;
+      if (this.gone) return;
+      this.cluster = await get(clusterPath(this.hostname));
+      this.plan = status === "plan_ready" ? await get(clusterPath(this.hostname, "/plan")) : null;
+      this.loaded = true;
+      if (WITH_NODES.includes(status)) this.nodesPoller.start();
+      else this.nodesPoller.stop();
+      if (WITH_NODES.includes(status)) this.readOffer();
+      this.nodesPoller.now();
+      if (SUCCESS.includes(status) && !this.hasSeenSuccess()) this.$nextTick(() => this.showSuccess());
+    },
+    forget() {
+      Object.assign(this, { problem: null, stale: false, confirmation: "", secrets: null, logDiagnostics: [] });
+    },
+    statusFailed(error) {
+      if (error instanceof ApiError && error.status === 404) {
+        this.gone = true;
+        this.poller.stop();
+        this.nodesPoller.stop();
+      } else if (!(error instanceof ApiError)) {
+        throw error;
+      } else {
+        this.lost = true;
+      }
+    },
+    async readNodes() {
+      const answer = await get(clusterPath(this.hostname, "/nodes"));
+      this.nodes = answer.items || answer;
+      this.nodesProblem = "";
+    },
+    async readOffer() {
+      try {
+        this.offer = await get(`/api/available-resources?${new URLSearchParams({ project: this.cluster.project, hostname: this.hostname })}`);
+      } catch (error) {
+        this.offer = { quotas: {}, errors: [error.message] };
+      }
+    },
+    toggleConsole(name) {
+      if (this.consoles[name] === undefined) this.readConsole(name);
+      else delete this.consoles[name];
+    },
+    async readConsole(name) {
+      this.consoles[name] = "Loading…";
+      try {
+        const response = await fetch(`${clusterPath(this.hostname)}/nodes/${encodeURIComponent(name)}/console?lines=200`);
+        const text = await response.text();
+        if (!response.ok) throw new ApiError(JSON.parse(text));
+        this.consoles[name] = consoleText(response, text) || "The console is still empty.";
+      } catch (error) {
+        this.consoles[name] = error.message;
+      }
+    },
+
+    // What is so
+    is(...statuses) {
+      return Boolean(this.doc) && statuses.includes(this.doc.status);
+    },
+    get isMoving() {
+      return !this.doc || this.doc.indicator === "in_progress";
+    },
+    get known() {
+      const status = this.doc?.status || "created";
+      return { status, ...(this.words[status] || { word: status, tone: "idle", icon: "dots" }) };
+    },
+    get operation() {
+      return this.doc?.operation || null;
+    },
+    get isDestroying() {
+      return Boolean(this.doc?.status.startsWith("destroy") || this.plan?.kind === "destroy" || (this.operation?.kind || "").includes("destroy"));
+    },
+    get steps() {
+      return stepsOf(this.doc?.status || "created", this.isDestroying);
+    },
+    get logPath() {
+      return this.operation?.id ? clusterPath(this.hostname, `/operations/${this.operation.id}/log`) : "";
+    },
+    get rows() {
+      return progressRows(this.doc?.progress || []);
+    },
+    get share() {
+      return progressShare(this.doc);
+    },
+    get title() {
+      const share = this.is("build_running", "destroy_running") ? ` ${this.share.percent} %` : "";
+      return `${this.known.word}${share} · ${this.hostname}`;
+    },
+    get diagnostics() {
+      const given = this.operation?.diagnostics?.length ? this.operation.diagnostics : this.logDiagnostics;
+      const errors = given.filter(({ severity }) => severity !== "warning");
+      if (errors.length) return errors.map((one, key) => ({ key, ...one }));
+      const error = this.operation?.error || this.doc?.detail;
+      return error ? [{ key: 0, summary: error, detail: "" }] : [];
+    },
+    get links() {
+      return linksOf(this.cluster, this.doc?.probes || []);
+    },
+    get ssh() {
+      return sshCommand(this.cluster);
+    },
+    get hosts() {
+      return hostsLine(this.cluster, this.links);
+    },
+    /** Why the last plan left the cluster as it was: nothing to change, dropped, cancelled. */
+    get planNote() {
+      const kind = this.operation?.kind || "";
+      return kind.includes("plan") && !this.doc.status.startsWith("plan_") && !this.isMoving ? this.doc.detail || "" : "";
+    },
+    get quotas() {
+      return quotaRows(this.offer?.quotas, null);
+    },
+    get losesData() {
+      return losesData(this.plan);
+    },
+    get mayApply() {
+      return !this.action && !this.stale && (!this.losesData || this.confirmation.trim() === this.hostname);
+    },
+    planGroups() {
+      return groupsOf(this.plan);
+    },
+    planCounts() {
+      return countsOf(this.plan);
+    },
+    changes(resource) {
+      return changesOf(resource);
+    },
+    elapsed(start, end) {
+      return elapsed(start, end, this.now);
+    },
+    ago(iso) {
+      return ago(iso, this.now);
+    },
+    moment,
+    nodeState,
+    nodeAddresses,
+    faultText,
+    probeState,
+    serviceTitle,
+
+    // Doing
+    async act(name, deed) {
+      if (this.action) return null;
+      this.action = name;
+      this.problem = null;
+      try {
+        return await deed();
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        this.stale = this.stale || error.type === "plan-stale";
+        this.problem = { title: error.problem.title || "Refused", detail: error.message };
+        this.$nextTick(() => this.$refs.problem.focus());
+        return null;
+      } finally {
+        this.action = "";
+        this.poller.now();
+      }
+    },
+    apply() {
+      if (!this.mayApply) return;
+      const body = { plan: this.plan.id, ...(this.losesData ? { confirm: this.confirmation.trim() } : {}) };
+      this.act("apply", () => call("POST", clusterPath(this.hostname, "/apply"), { body }));
+    },
+    async drop() {
+      await this.act("drop", () => call("DELETE", clusterPath(this.hostname, "/plan")));
+    },
+    cancel() {
+      this.act("cancel", () => call("POST", clusterPath(this.hostname, "/cancel"), { body: {} }));
+    },
+    planAgain() {
+      if (this.isDestroying) return this.planDestroy();
+      const { version, parameters } = this.cluster;
+      return this.act("plan", () => call("PUT", clusterPath(this.hostname), { body: { version, parameters } }));
+    },
+    askDelete() {
+      this.mustTypeToDelete = false;
+      this.confirmation = "";
+      this.problem = null;
+      this.$refs.delete.showModal();
+    },
+    /** A destroy plan; a cluster that holds nothing is deleted at once, which the hub wants confirmed by its name. */
+    async planDestroy() {
+      const query = this.mustTypeToDelete ? `?${new URLSearchParams({ confirm: this.confirmation.trim() })}` : "";
+      this.action = "delete";
+      this.problem = null;
+      try {
+        const answer = await call("DELETE", clusterPath(this.hostname) + query);
+        this.$refs.delete.close();
+        if (!answer) this.gone = true;
+        else this.poller.now();
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        if (error.status === 422 && !this.mustTypeToDelete) {
+          this.mustTypeToDelete = true;
+          if (!this.$refs.delete.open) this.$refs.delete.showModal();
+          this.$nextTick(() => document.getElementById("delete-confirmation").focus());
+        } else {
+          this.problem = { title: error.problem.title || "Refused", detail: error.message };
+        }
+      } finally {
+        this.action = "";
+      }
+    },
+    async reveal() {
+      this.secrets = await this.act("secrets", () => get(clusterPath(this.hostname, "/secrets")));
+    },
+    get secretRows() {
+      return Object.entries(this.secrets || {}).filter(([, value]) => typeof value === "string" && value).map(([name, value]) => ({ name, title: SECRETS[name] || name, value }));
+    },
+
+    // Success
+    successKey() {
+      return `mchub.seen.${this.cluster.id}.${this.doc.version}`;
+    },
+    hasSeenSuccess() {
+      return localStorage.getItem(this.successKey()) !== null;
+    },
+    showSuccess() {
+      localStorage.setItem(this.successKey(), new Date().toISOString());
+      if (!this.$refs.success.open) this.$refs.success.showModal();
+    },
+  };
+}
+
+const SECRETS = {
+  guest_passwd: "Guests' password",
+  freeipa_passwd: "FreeIPA administrator",
+  sudoer_passwd: "Administrator's password",
+};
+
+function consoleText(response, text) {
+  if (!(response.headers.get("Content-Type") || "").includes("json")) return text;
+  const answer = JSON.parse(text);
+  return answer.output ?? answer.text ?? (answer.lines || []).join("\n");
+}
