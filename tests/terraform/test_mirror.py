@@ -1,4 +1,4 @@
-"""The provider mirror: made once, checked each time, made again when it's damaged; with stand-ins for Go and the registry."""
+"""The provider mirror: made once, checked each time, made again when damaged. Go and the registry are stand-ins."""
 
 from __future__ import annotations
 
@@ -79,9 +79,7 @@ class Workshop:
 
     @property
     def binary(self) -> Path:
-        return (
-            mirror_folder(self.cache) / self.pin.source / "1.2.3" / platform_name() / "terraform-provider-dummy_v1.2.3"
-        )
+        return mirror_folder(self.cache) / self.pin.source / "1.2.3" / platform_name() / self.pin.binary_name
 
     @property
     def builds(self) -> int:
