@@ -2,7 +2,7 @@
 
 import { ApiError, Versioned, call, clusterPath, get } from "./api.js";
 import { quotaRows } from "./capacity.js";
-import { hostsLine, linksOf, sshCommand } from "./connection.js";
+import { hostsLine, linksOf, secretRows, sshCommand } from "./connection.js";
 import { faultText, nodeAddresses, nodeState, probeState, serviceTitle } from "./nodes.js";
 import { changesOf, countsOf, groupsOf, losesData } from "./plan_review.js";
 import { Poller } from "./poller.js";
@@ -137,6 +137,9 @@ export function clusterPage() {
     get operation() {
       return this.doc?.operation || null;
     },
+    get isStopping() {
+      return Boolean(this.operation?.cancel_requested_at);
+    },
     get isDestroying() {
       return Boolean(this.doc?.status.startsWith("destroy") || this.plan?.kind === "destroy" || (this.operation?.kind || "").includes("destroy"));
     },
@@ -147,7 +150,7 @@ export function clusterPage() {
       return this.operation?.id ? clusterPath(this.hostname, `/operations/${this.operation.id}/log`) : "";
     },
     get rows() {
-      return progressRows(this.doc?.progress || []);
+      return progressRows(this.doc?.progress || [], !this.isMoving);
     },
     get share() {
       return progressShare(this.doc);
@@ -184,7 +187,7 @@ export function clusterPage() {
       return losesData(this.plan);
     },
     get mayApply() {
-      return !this.action && !this.stale && (!this.losesData || this.confirmation.trim() === this.hostname);
+      return Boolean(this.plan) && !this.plan.stale && !this.action && !this.stale && (!this.losesData || this.confirmation.trim() === this.hostname);
     },
     planGroups() {
       return groupsOf(this.plan);
@@ -275,7 +278,7 @@ export function clusterPage() {
       this.secrets = await this.act("secrets", () => get(clusterPath(this.hostname, "/secrets")));
     },
     get secretRows() {
-      return Object.entries(this.secrets || {}).filter(([, value]) => typeof value === "string" && value).map(([name, value]) => ({ name, title: SECRETS[name] || name, value }));
+      return secretRows(this.secrets);
     },
 
     // Success
@@ -291,12 +294,6 @@ export function clusterPage() {
     },
   };
 }
-
-const SECRETS = {
-  guest_passwd: "Guests' password",
-  freeipa_passwd: "FreeIPA administrator",
-  sudoer_passwd: "Administrator's password",
-};
 
 function consoleText(response, text) {
   if (!(response.headers.get("Content-Type") || "").includes("json")) return text;

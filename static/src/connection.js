@@ -1,4 +1,4 @@
-// How to reach a cluster that is ready: links, the SSH command, the line for /etc/hosts. Pure: knows no page.
+// How to reach a cluster that is ready: links, the SSH command, the line for /etc/hosts, who signs in with what. Pure: knows no page.
 
 import { serviceTitle as titleOf } from "./nodes.js";
 
@@ -35,4 +35,19 @@ export function hostsLine(cluster, links) {
   if (!address) return "";
   const names = links.map(({ url }) => new URL(url).hostname).filter((name) => name !== address);
   return [address, ...new Set([...names, cluster.hostname])].join(" ");
+}
+
+const ACCOUNTS = { freeipa: "FreeIPA administrator", guests: "Guests", sudoer: "Administrator" };
+
+/** One row per account that has a password: "Guests (user01 to user10)". */
+export function secretRows(secrets) {
+  return Object.entries(secrets || {})
+    .filter(([, account]) => account?.password)
+    .map(([name, account]) => ({ name, title: `${ACCOUNTS[name] || name}${users(account)}`, value: account.password }));
+}
+
+function users({ username, usernames }) {
+  const names = usernames || (username ? [username] : []);
+  if (!names.length) return "";
+  return names.length === 1 ? ` (${names[0]})` : ` (${names[0]} to ${names.at(-1)})`;
 }

@@ -8,10 +8,11 @@ const STATES = {
   failed: { word: "failed", tone: "error", icon: "circle-x" },
 };
 
-/** What failed first, then what is being worked on, what waits, what is done. */
-export function progressRows(progress) {
+/** What failed first, then what is being worked on, what waits, what is done. Once the work has ended nothing waits any more. */
+export function progressRows(progress, ended) {
+  const words = ended ? { ...STATES, queued: { ...STATES.queued, word: "not reached" } } : STATES;
   return progress
-    .map((row, index) => ({ ...row, index, ...(STATES[row.state] || STATES.queued), problem: diagnosticText(row.diagnostic) }))
+    .map((row, index) => ({ ...row, index, ...(words[row.state] || words.queued), problem: diagnosticText(row.diagnostic) }))
     .sort((a, b) => ORDER[a.state] - ORDER[b.state] || a.index - b.index);
 }
 

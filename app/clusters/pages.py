@@ -1,0 +1,121 @@
+"""The pages: HTML around what the API says. Thin: what moves is fetched by the browser."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.clusters import service
+
+pages = Blueprint("clusters_pages", __name__)
+
+PAGE_SIZE = 50
+DEFAULT_PROJECT = "default"
+DEFAULT_TEMPLATE = "sandbox"
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""No inline script or style, no eval, nothing from elsewhere; `data:` images are Tabler's own small drawings."""
+
+
+@cache
+def _manifest(path: Path, changed_at: int) -> dict[str, str]:
+    names: dict[str, str] = json.loads(path.read_text())
+    return names
+
+
+def _built() -> dict[str, str]:
+    path = Path(current_app.static_folder or "") / "dist" / "manifest.json"
+    try:
+        return _manifest(path, path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return {}
+
+
+@pages.app_template_global()
+def asset(name: str) -> str:
+    """The URL of a built file of `static/dist`, whose name carries the hash of its content."""
+    return url_for("static", filename=f"dist/{_built().get(name, name)}")
+
+
+@pages.app_template_global()
+def assets_are_built() -> bool:
+    """Whether `npm run build` has been run."""
+    return bool(_built())
+
+
+@pages.after_app_request
+def protect(response: Response) -> Response:
+    """Give every page the policy of content; built files may be kept for ever, since another content has another name."""
+    if response.mimetype == "text/html":
+        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+        response.headers.setdefault("Cache-Control", "no-store")
+    elif request.path.startswith("/static/dist/") and response.status_code == 200:
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response
+
+
+@pages.get("/")
+def home() -> AnyResponse | str:
+    """The list of clusters; while there is none, the way leads to the form (unless the list itself is asked for)."""
+    page = max(1, request.args.get("page", 1, type=int))
+    found = service.list_clusters(page=page, per_page=PAGE_SIZE)
+    if found.total == 0 and "list" not in request.args:
+        return redirect(url_for("clusters_pages.create_form"))
+    more = page * PAGE_SIZE < found.total
+    return render_template(
+        "clusters/list.html",
+        section="clusters",
+        clusters=found.items,
+        total=found.total,
+        next_page="/?" + urlencode({"page": page + 1}) if more else None,
+    )
+
+
+@pages.get("/create-cluster")
+def create_form() -> str:
+    """The form, filled by the browser with the template's default cluster."""
+    return render_template(
+        "clusters/form.html",
+        section="create",
+        hostname=None,
+        project=request.args.get("project", DEFAULT_PROJECT),
+        template_name=request.args.get("template", DEFAULT_TEMPLATE),
+    )
+
+
+@pages.get("/clusters/<hostname>")
+def show(hostname: str) -> str:
+    """A cluster's page."""
+    cluster = service.get_cluster(hostname)
+    return render_template("clusters/show.html", section="clusters", hostname=cluster.hostname)
+
+
+@pages.get("/clusters/<hostname>/edit")
+def edit_form(hostname: str) -> str:
+    """The form, filled with a cluster's configuration."""
+    cluster = service.get_cluster(hostname)
+    return render_template(
+        "clusters/form.html",
+        section="clusters",
+        hostname=cluster.hostname,
+        project=DEFAULT_PROJECT,
+        template_name=cluster.template,
+    )
