@@ -58,7 +58,9 @@ install_python() { # [--dev]: .venv with the pinned packages; quick when nothing
         local system
         system=$(find_python)
         echo "Making .venv with $system ..."
-        logged "$system" -m venv .venv || logged "$system" -m venv --clear .venv ||
+        # A half made one is completed; one that can't be (its Python is gone) is made anew.
+        { logged "$system" -m venv .venv && logged $python -m pip --version; } ||
+            logged "$system" -m venv --clear .venv ||
             fail "The virtual environment .venv could not be made. The output is in $log." \
                 "On Debian and Ubuntu: apt-get install python3-venv. Then start ./run.sh again."
     fi
