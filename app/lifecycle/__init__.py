@@ -1,0 +1,1 @@
+"""What has a status: status tables, `transition()`, status events, operations, dispatch, worker, reaper."""
