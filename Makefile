@@ -29,7 +29,8 @@ bench: setup ## Measure against the goals (docs/benchmarks.md)
 	@$(bin)/python -m tests.bench
 
 docs: python ## Write the pages of docs/ that are generated
-	@$(bin)/mchub docs
+	@$(bin)/mchub docs settings >docs/settings.md.new && mv docs/settings.md.new docs/settings.md
+	@$(bin)/mchub docs openapi >docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
 requirements: ## Pin anew what pyproject.toml names (requirements.txt, requirements-dev.txt)
 	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
