@@ -1,0 +1,1 @@
+"""Cinder, API v3: volumes."""
