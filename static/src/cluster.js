@@ -1,9 +1,9 @@
 // A cluster's page: one component driven by the status, which is polled; everything shown follows from what the hub says.
 
-import { ApiError, Versioned, call, clusterPath, get } from "./api.js";
+import { ApiError, Versioned, call, clusterPath, get, send } from "./api.js";
 import { quotaRows } from "./capacity.js";
 import { hostsLine, linksOf, secretRows, sshCommand } from "./connection.js";
-import { faultText, nodeAddresses, nodeState, probeState, serviceTitle } from "./nodes.js";
+import { nodeAddresses, nodeState, probeState, serviceTitle } from "./nodes.js";
 import { changesOf, countsOf, groupsOf, losesData } from "./plan_review.js";
 import { Poller } from "./poller.js";
 import { progressRows, progressShare } from "./progress.js";
@@ -114,10 +114,8 @@ export function clusterPage() {
     async readConsole(name) {
       this.consoles[name] = "Loading…";
       try {
-        const response = await fetch(`${clusterPath(this.hostname)}/nodes/${encodeURIComponent(name)}/console?lines=200`);
-        const text = await response.text();
-        if (!response.ok) throw new ApiError(JSON.parse(text));
-        this.consoles[name] = consoleText(response, text) || "The console is still empty.";
+        const response = await send("GET", clusterPath(this.hostname, `/nodes/${encodeURIComponent(name)}/console?lines=200`), { headers: { Accept: "text/plain" } });
+        this.consoles[name] = (await response.text()) || "The console is still empty.";
       } catch (error) {
         this.consoles[name] = error.message;
       }
@@ -141,7 +139,7 @@ export function clusterPage() {
       return Boolean(this.operation?.cancel_requested_at);
     },
     get isDestroying() {
-      return Boolean(this.doc?.status.startsWith("destroy") || this.plan?.kind === "destroy" || (this.operation?.kind || "").includes("destroy"));
+      return Boolean(this.doc?.status.startsWith("destroy") || this.plan?.kind === "destroy" || (this.doc?.status.startsWith("plan_") && this.operation?.plan_kind === "destroy"));
     },
     get steps() {
       return stepsOf(this.doc?.status || "created", this.isDestroying);
@@ -167,13 +165,13 @@ export function clusterPage() {
       return error ? [{ key: 0, summary: error, detail: "" }] : [];
     },
     get links() {
-      return linksOf(this.cluster, this.doc?.probes || []);
+      return linksOf(this.cluster);
     },
     get ssh() {
       return sshCommand(this.cluster);
     },
     get hosts() {
-      return hostsLine(this.cluster, this.links);
+      return hostsLine(this.cluster);
     },
     /** Why the last plan left the cluster as it was: nothing to change, dropped, cancelled. */
     get planNote() {
@@ -207,7 +205,6 @@ export function clusterPage() {
     moment,
     nodeState,
     nodeAddresses,
-    faultText,
     probeState,
     serviceTitle,
 
@@ -293,10 +290,4 @@ export function clusterPage() {
       if (!this.$refs.success.open) this.$refs.success.showModal();
     },
   };
-}
-
-function consoleText(response, text) {
-  if (!(response.headers.get("Content-Type") || "").includes("json")) return text;
-  const answer = JSON.parse(text);
-  return answer.output ?? answer.text ?? (answer.lines || []).join("\n");
 }

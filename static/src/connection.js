@@ -1,40 +1,18 @@
 // How to reach a cluster that is ready: links, the SSH command, the line for /etc/hosts, who signs in with what. Pure: knows no page.
 
-import { serviceTitle as titleOf } from "./nodes.js";
-
-/** The services' links, whether the hub gives them as a list or by name. */
-export function linksOf(cluster, probes = []) {
-  const given = cluster?.links;
-  if (Array.isArray(given) && given.length) return given.map((link) => ({ ...link, title: titleOf(link.title || link.name) }));
-  if (given && Object.keys(given).length) {
-    return Object.entries(given)
-      .filter(([, url]) => typeof url === "string" && /^https?:/.test(url))
-      .map(([name, url]) => ({ name, title: titleOf(name), url }));
-  }
-  return probes.filter(({ url }) => url).map(({ name, url }) => ({ name, title: titleOf(name), url }));
+/** The services' links. */
+export function linksOf(cluster) {
+  return (cluster?.links || []).filter(({ url }) => url);
 }
 
-/** The address by which a person can reach the cluster: a login node's first, else any public one. */
-export function publicAddress(cluster) {
-  const addresses = cluster?.outputs?.public_ip;
-  if (!addresses || typeof addresses !== "object") return "";
-  const [name] = Object.keys(addresses).sort((a, b) => Number(b.startsWith("login")) - Number(a.startsWith("login")));
-  return name ? addresses[name] : "";
-}
-
+/** The command that opens a shell on the cluster; empty while it has no public address. */
 export function sshCommand(cluster) {
-  const address = publicAddress(cluster);
-  if (!address) return "";
-  const user = cluster.outputs?.accounts?.sudoer?.username || cluster.parameters?.sudoer_username || "centos";
-  return `ssh ${user}@${address}`;
+  return (cluster?.links || []).find(({ command }) => command)?.command || "";
 }
 
 /** The line that makes the services' names known to a machine whose name servers don't have them. */
-export function hostsLine(cluster, links) {
-  const address = publicAddress(cluster);
-  if (!address) return "";
-  const names = links.map(({ url }) => new URL(url).hostname).filter((name) => name !== address);
-  return [address, ...new Set([...names, cluster.hostname])].join(" ");
+export function hostsLine(cluster) {
+  return (cluster?.links || []).find(({ line }) => line)?.line || "";
 }
 
 const ACCOUNTS = { freeipa: "FreeIPA administrator", guests: "Guests", sudoer: "Administrator" };

@@ -51,6 +51,7 @@ function advancedField(parameter, parameters) {
     secret: Boolean(parameter.secret),
     kind,
     given,
+    optional: parameter.default === null || parameter.default === undefined,
     initial: textOf(kind, value),
     value: textOf(kind, value),
   };
@@ -131,7 +132,8 @@ function volumesFrom(form, errors) {
 function addAdvanced(parameters, field, errors) {
   const changed = field.value !== field.initial;
   if (!changed && (!field.given || field.secret)) return;
-  if (field.kind === "bool" || field.kind === "text") parameters[field.name] = field.value;
+  if (field.kind === "text" && field.value === "" && field.optional) parameters[field.name] = null;
+  else if (field.kind === "bool" || field.kind === "text") parameters[field.name] = field.value;
   else if (field.kind === "number") parameters[field.name] = number(field.value);
   else if (String(field.value).trim() === "") parameters[field.name] = null;
   else {

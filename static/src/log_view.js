@@ -42,7 +42,7 @@ export function logView() {
       if (!path) return;
       this.poller = new Poller({
         read: () => this.read(path),
-        interval: () => 800,
+        interval: () => (this.behind ? 0 : 800),
         onFailure: (error) => (error.status === 404 ? this.poller.stop() : (this.lost = true)),
         onSuccess: () => (this.lost = false),
       });
@@ -57,6 +57,7 @@ export function logView() {
       const bytes = await response.arrayBuffer();
       if (path !== this.path) return;
       this.offset += bytes.byteLength;
+      this.behind = bytes.byteLength > 0 && this.offset < Number(response.headers.get("X-Log-Size"));
       const ended = response.headers.get("X-Log-Complete") === "true" && this.offset >= Number(response.headers.get("X-Log-Size"));
       this.add(this.decoder.decode(bytes, { stream: !ended }), ended);
       if (ended) {

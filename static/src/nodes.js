@@ -5,6 +5,7 @@ const SERVERS = {
   BUILD: { word: "booting", tone: "progress", icon: null },
   ERROR: { word: "error", tone: "error", icon: "circle-x" },
   SHUTOFF: { word: "stopped", tone: "attention", icon: "stop" },
+  ABSENT: { word: "not there", tone: "idle", icon: "dots" },
   DELETED: { word: "deleted", tone: "idle", icon: "trash" },
 };
 const SERVICES = { jupyterhub: "JupyterHub", freeipa: "FreeIPA" };
@@ -14,12 +15,7 @@ export function nodeState(node) {
 }
 
 export function nodeAddresses(node) {
-  const all = [...(node.floating_addresses || []), ...(node.addresses || [])];
-  return all.map((one) => (typeof one === "string" ? one : one.addr || one.address || "")).join("  ");
-}
-
-export function faultText(node) {
-  return typeof node.fault === "string" ? node.fault : node.fault?.message || "";
+  return [...(node.public_addresses || []), ...(node.addresses || [])].join("\n");
 }
 
 export function probeState(probe) {
