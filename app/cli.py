@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from app import __version__
+from app.setup.commands import setup, up
 
 
 @click.group()
@@ -54,3 +55,34 @@ def docs_openapi() -> None:
     from app.reference import openapi_document
 
     click.echo(openapi_document(), nl=False)
+
+
+@main.command()
+def sandbox() -> None:
+    """Run the built-in sandbox cloud."""
+    from app.sandbox.cloud_server import serve as run
+    from app.settings import read_settings
+
+    settings = read_settings()
+    run(
+        settings.data / "sandbox",
+        "127.0.0.1",
+        settings.sandbox_port,
+        settings.sandbox_floating_range,
+        settings.sandbox_boot_seconds,
+    )
+
+
+@main.command()
+@click.option("--silent-seconds", type=float, default=4, show_default=True, help="How long a booted node accepts and says nothing.")
+@click.option("--refused-seconds", type=float, default=4, show_default=True, help="Then how long it refuses connections.")
+@click.option("--error-seconds", type=float, default=4, show_default=True, help="Then how long it answers 502.")
+def nodes(silent_seconds: float, refused_seconds: float, error_seconds: float) -> None:
+    """Boot nodes for the servers of the cloud that OS_* or OS_CLOUD names."""
+    from app.sandbox.nodes import NodesOptions, watch
+
+    watch(NodesOptions(silent_seconds=silent_seconds, refused_seconds=refused_seconds, error_seconds=error_seconds))
+
+
+main.add_command(setup)
+main.add_command(up)

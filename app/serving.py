@@ -81,6 +81,7 @@ class Hub(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": 3,
             "preload_app": True,
             "proc_name": "mchub",
+            "control_socket_disable": True,
             "post_worker_init": self._worker_starts,
             "worker_exit": self._worker_ends,
             "when_ready": self._ready,
