@@ -8,6 +8,7 @@ character makes them text again.
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -18,6 +19,10 @@ from jinja2.loaders import FileSystemLoader
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.terraform.templates import CONFIGURATION_FILE, ClusterTemplate, TemplateError
+
+_MARKERS = ("${", "%{")
+_BYTE_ORDER_MARK = "\ufeff"
+_PLAIN = re.compile(r"[A-Za-z0-9 _-]")
 
 
 class RenderError(Exception):
@@ -52,11 +57,12 @@ def render_main_tf(template: ClusterTemplate, context: Mapping[str, object]) -> 
 
 
 def serialise(document: object) -> bytes:
-    """JSON bytes that are the same for the same document. Raises RenderError for text that is not Unicode."""
-    try:
-        return (json.dumps(document, ensure_ascii=False, sort_keys=True, indent=2, allow_nan=False) + "\n").encode()
-    except UnicodeEncodeError as error:
-        raise RenderError("text contains half of a surrogate pair, which is no Unicode character") from error
+    """JSON bytes that are the same for the same document.
+
+    In ASCII: Terraform's reader goes by grapheme clusters, and misses a quotation mark that joins its neighbour
+    (U+0600 before it, a combining mark after it).
+    """
+    return (json.dumps(document, ensure_ascii=True, sort_keys=True, indent=2, allow_nan=False) + "\n").encode("ascii")
 
 
 def as_literal(value: object) -> Any:
@@ -68,7 +74,7 @@ def as_literal(value: object) -> Any:
     if isinstance(value, Undefined):
         str(value)  # StrictUndefined raises UndefinedError with the name
     if isinstance(value, str):
-        return unicodedata.normalize("NFC", value).replace("${", "$${").replace("%{", "%%{")
+        return _text(value)
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):
@@ -81,6 +87,27 @@ def as_literal(value: object) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(as_literal(item) for item in value)
     raise RenderError(f"a {type(value).__name__} can't be written as JSON")
+
+
+def _text(value: str) -> str:
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise RenderError("text contains half of a surrogate pair, which is no Unicode character")
+    text = unicodedata.normalize("NFC", value)
+    # Terraform drops a byte order mark at the beginning, and misreads $${ after a carriage return.
+    misread = "\r" in text and any(marker in text for marker in _MARKERS)
+    if misread or text.startswith(_BYTE_ORDER_MARK):
+        return _quoted(text)
+    return text.replace("${", "$${").replace("%{", "%%{")
+
+
+def _quoted(text: str) -> str:
+    """A template of nothing but one quoted string, in which only ASCII letters, digits and the like stand bare."""
+    return '${"' + "".join(each if _PLAIN.fullmatch(each) else _code_point(each) for each in text) + '"}'
+
+
+def _code_point(character: str) -> str:
+    number = ord(character)
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
 
 
 def _literal_key(key: object) -> str:
