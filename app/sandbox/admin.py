@@ -3,8 +3,10 @@
 It asks for the token that the cloud keeps in `<data>/admin-token` (0600), in the header `X-Sandbox-Token`.
 
     GET    /sandbox/                      how the cloud is tuned, its quotas, its faults, how many records it holds
-    PATCH  /sandbox/tuning                {"boot_seconds": 2, "delete_seconds": .., "volume_seconds": .., "latency_seconds": ..}
-    PATCH  /sandbox/quotas                {"compute": {"instances": 3}, "network": {...}, "volume": {...}}, "project": name
+    PATCH  /sandbox/tuning                {"boot_seconds": 2, "delete_seconds": .., "volume_seconds": ..,
+    "latency_seconds": ..}
+    PATCH  /sandbox/quotas                {"compute": {"instances": 3}, "network": {...}, "volume": {...}},
+    "project": name
     POST   /sandbox/faults                a fault rule (see `faults.py`); its id comes back
     DELETE /sandbox/faults[/<id>]         one rule, or all
     POST   /sandbox/tokens/revoke         ends every token, as if the credentials had been revoked
@@ -17,7 +19,7 @@ from flask import Blueprint, current_app, request
 
 from . import faults, quotas
 from .cloud import Tuning
-from .errors import BadRequest, NotFound, Unauthorized
+from .errors import BadRequestError, NotFoundError, UnauthorizedError
 from .identity.models import Project, Token
 from .wire import Json, Reply, body, cloud
 
@@ -28,7 +30,7 @@ blueprint = Blueprint("admin", __name__, url_prefix="/sandbox")
 def only_with_the_admin_token() -> None:
     given = request.headers.get("X-Sandbox-Token", "")
     if not hmac.compare_digest(given.encode(), current_app.config["ADMIN_TOKEN"].encode()):
-        raise Unauthorized("The sandbox's admin token is required (X-Sandbox-Token).")
+        raise UnauthorizedError("The sandbox's admin token is required (X-Sandbox-Token).")
 
 
 @blueprint.get("/")
@@ -46,7 +48,7 @@ def tune() -> Reply:
     try:
         tuning = table.adapter.validate_python({**asdict(cloud().tuning), **body(), "id": "tuning"})
     except ValueError as error:
-        raise BadRequest(f"Not a tuning: {error}") from error
+        raise BadRequestError(f"Not a tuning: {error}") from error
     return asdict(table.put(tuning))
 
 
@@ -56,7 +58,7 @@ def change_quotas() -> Reply:
     name = changes.pop("project", "demo")
     projects = cloud().table(Project).where(name=name)
     if not projects:
-        raise NotFound(f"No project {name}")
+        raise NotFoundError(f"No project {name}")
     for service, limits in changes.items():
         quotas.change(cloud(), service, projects[0].id, limits)
     return overview()
@@ -73,7 +75,7 @@ def add_fault() -> Reply:
 def remove_faults(rule_id: str | None = None) -> Reply:
     table = cloud().table(faults.FaultRule)
     if rule_id is not None and table.get(rule_id) is None:
-        raise NotFound(f"No fault {rule_id}")
+        raise NotFoundError(f"No fault {rule_id}")
     for rule in table:
         if rule_id in {None, rule.id}:
             table.drop(rule.id)

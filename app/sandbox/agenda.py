@@ -1,6 +1,7 @@
 """What happens in the cloud without anyone asking: a server that becomes ACTIVE, a volume that is gone.
 
-Every such event has its time, is kept with the records, and is applied as of that time when the cloud is next looked at.
+Every such event has its time, is kept with the records, and is applied as of that time when the cloud is next looked
+at.
 Hence a cloud that was stopped or killed goes on where its clock says it should be.
 """
 

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from . import admin, faults, image
 from .cloud import Cloud
 from .compute import api as compute
-from .errors import CloudError, Injected, MethodNotAllowed, NotFound, in_words_of
+from .errors import CloudError, InjectedError, MethodNotAllowedError, NotFoundError, in_words_of
 from .faults import ConnectionCutError
 from .identity import api as identity
 from .identity.tokens import caller_of
@@ -67,10 +67,10 @@ def refusal(error: CloudError) -> Response:
 
 def no_such_page(error: HTTPException) -> Response:
     if error.code == 404:
-        return refusal(NotFound("The resource could not be found."))
+        return refusal(NotFoundError("The resource could not be found."))
     if error.code == 405:
-        return refusal(MethodNotAllowed("The method is not allowed for this resource."))
-    return refusal(Injected(error.code or 500, error.description or "The request failed."))
+        return refusal(MethodNotAllowedError("The method is not allowed for this resource."))
+    return refusal(InjectedError(error.code or 500, error.description or "The request failed."))
 
 
 def cut(_error: ConnectionCutError) -> Response:

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+import click
 import yaml
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
@@ -27,7 +28,10 @@ class RequestHandler(WSGIRequestHandler):
 
 
 def serve(data: Path, host: str, port: int, floating_range: str, boot_seconds: float) -> None:
-    """Runs the cloud until SIGTERM or SIGINT. Port 0 takes a free one; the URL is printed. Raises ValueError, OSError."""
+    """Runs the cloud until SIGTERM or SIGINT. Port 0 takes a free one; the URL is printed.
+
+    Raises ValueError, OSError.
+    """
     check_floating_range(floating_range)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     server = make_server(host, port, lambda environ, start: [], threaded=True, request_handler=RequestHandler)
@@ -38,7 +42,7 @@ def serve(data: Path, host: str, port: int, floating_range: str, boot_seconds: f
     write_access_files(data, url, secrets)
     server.app = create_application(cloud, secrets.admin_token)
     stop_on_signals(server)
-    print(f"Sandbox cloud on {url} (access: {data / 'clouds.yaml'})", flush=True)  # noqa: T201
+    click.echo(f"Sandbox cloud on {url} (access: {data / 'clouds.yaml'})")
     try:
         server.serve_forever(poll_interval=0.1)
     finally:

@@ -16,49 +16,49 @@ class CloudError(Exception):
         self.headers = headers or {}
 
 
-class BadRequest(CloudError):
+class BadRequestError(CloudError):
     status = 400
     kind = "HTTPBadRequest"
 
 
-class Unauthorized(CloudError):
+class UnauthorizedError(CloudError):
     status = 401
     kind = "HTTPUnauthorized"
 
 
-class Forbidden(CloudError):
+class ForbiddenError(CloudError):
     status = 403
     kind = "PolicyNotAuthorized"
 
 
-class NotFound(CloudError):
+class NotFoundError(CloudError):
     status = 404
     kind = "HTTPNotFound"
 
 
-class MethodNotAllowed(CloudError):
+class MethodNotAllowedError(CloudError):
     status = 405
     kind = "HTTPMethodNotAllowed"
 
 
-class NotAcceptable(CloudError):
+class NotAcceptableError(CloudError):
     status = 406
     kind = "HTTPNotAcceptable"
 
 
-class Conflict(CloudError):
+class ConflictError(CloudError):
     status = 409
     kind = "HTTPConflict"
 
 
-class OverLimit(CloudError):
+class OverLimitError(CloudError):
     """Cinder's answer to a request over quota (Nova answers 403, Neutron 409)."""
 
     status = 413
     kind = "OverLimit"
 
 
-class Injected(CloudError):
+class InjectedError(CloudError):
     """A failure that a fault rule asked for."""
 
     def __init__(self, status: int, message: str) -> None:

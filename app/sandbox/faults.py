@@ -1,6 +1,7 @@
 """Faults on demand: one table of rules, consulted in one place for each request.
 
-A rule says which requests it concerns (service, method, a shell pattern for the path; every n-th of them; how many in all)
+A rule says which requests it concerns (service, method, a shell pattern for the path; every n-th of them; how many
+in all)
 and what becomes of them. Rules with the effect `server-error` concern servers, by name, instead of requests.
 """
 
@@ -11,7 +12,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from .cloud import Cloud
-from .errors import BadRequest, Injected
+from .errors import BadRequestError, InjectedError
 from .store import Record
 
 PATIENCE = 3600.0  # seconds that a request under `hang` is kept waiting
@@ -57,13 +58,13 @@ class FaultRule(Record):
 
 
 def add(cloud: Cloud, **values: object) -> FaultRule:
-    """Adds a rule. Raises BadRequest when it makes no sense."""
+    """Adds a rule. Raises BadRequestError when it makes no sense."""
     try:
         rule = cloud.table(FaultRule).adapter.validate_python({**values, "id": uuid.uuid4().hex})
     except ValueError as error:
-        raise BadRequest(f"Not a fault rule: {error}") from error
+        raise BadRequestError(f"Not a fault rule: {error}") from error
     if rule.nth < 1:
-        raise BadRequest("nth must be 1 or more")
+        raise BadRequestError("nth must be 1 or more")
     return cloud.table(FaultRule).put(rule)
 
 
@@ -85,7 +86,7 @@ def striking(cloud: Cloud, service: str, method: str, path: str) -> list[FaultRu
 
 
 def suffer(cloud: Cloud, service: str, method: str, path: str) -> bool:
-    """Lets the request meet its faults; true when its answer must be lost. Raises Injected, ConnectionCutError."""
+    """Lets the request meet its faults; true when its answer must be lost. Raises InjectedError, ConnectionCutError."""
     latency = cloud.tuning.latency_seconds
     if latency:
         time.sleep(latency)
@@ -100,7 +101,7 @@ def suffer(cloud: Cloud, service: str, method: str, path: str) -> bool:
             case Effect.REFUSE:
                 raise ConnectionCutError
             case Effect.STATUS:
-                raise Injected(rule.status, rule.message)
+                raise InjectedError(rule.status, rule.message)
             case _:
                 loses_answer = True
     return loses_answer

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, request
 
 from . import stamps
-from .errors import BadRequest, Forbidden, NotFound
+from .errors import BadRequestError, ForbiddenError, NotFoundError
 from .store import Record
 from .wire import Json, Reply, cloud, page_limit, public, url
 
@@ -74,14 +74,14 @@ def versions() -> Reply:
 @blueprint.get("/v2/images")
 def list_images() -> Reply:
     if "limit" in request.args and not request.args["limit"].isdigit():
-        raise BadRequest("limit param must be an integer")
+        raise BadRequestError("limit param must be an integer")
     limit = page_limit(LARGEST_LIMIT) if "limit" in request.args else DEFAULT_LIMIT
     found = _sorted([each for each in cloud().table(Image) if _passes(each)])
     marker = request.args.get("marker")
     if marker:
         ids = [each.id for each in found]
         if marker not in ids:
-            raise BadRequest("Invalid marker")
+            raise BadRequestError("Invalid marker")
         found = found[ids.index(marker) + 1 :]
     query = [(name, value) for name, value in request.args.items(multi=True) if name != "marker"]
     reply: Json = {
@@ -133,7 +133,7 @@ def _sorted(found: list[Image]) -> list[Image]:
     orders += [(key, directions[at] if at < len(directions) else "desc") for at, key in enumerate(keys)]
     for key, direction in reversed([*(orders or [("created_at", "desc")]), ("id", "desc")]):
         if key not in SORT_KEYS or direction not in {"asc", "desc"}:
-            raise BadRequest(f"Invalid sort key or direction: {key}:{direction}")
+            raise BadRequestError(f"Invalid sort key or direction: {key}:{direction}")
         field_name = "created_at" if key == "updated_at" else key
         found = sorted(found, key=lambda each, name=field_name: getattr(each, name), reverse=direction == "desc")  # type: ignore[misc]
     return found
@@ -142,7 +142,7 @@ def _sorted(found: list[Image]) -> list[Image]:
 def find_image(image_id: str) -> Image:
     image = cloud().table(Image).get(image_id)
     if image is None:
-        raise NotFound(f"No image found with ID {image_id}")
+        raise NotFoundError(f"No image found with ID {image_id}")
     return image
 
 
@@ -156,13 +156,13 @@ def show_image(image_id: str) -> Reply:
 def change_image(image_id: str | None = None) -> Reply:
     if image_id is not None:
         find_image(image_id)
-    raise Forbidden("You are not authorized to complete this action.")
+    raise ForbiddenError("You are not authorized to complete this action.")
 
 
 @blueprint.get("/v2/images/<image_id>/members")
 def list_members(image_id: str) -> Reply:
     find_image(image_id)
-    raise Forbidden("Only shared images have members.")
+    raise ForbiddenError("Only shared images have members.")
 
 
 @blueprint.get("/v2/schemas/<any(image,images):name>")

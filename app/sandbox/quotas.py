@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from .cloud import Cloud
-from .errors import BadRequest
+from .errors import BadRequestError
 from .store import Record
 
 # What a project gets that nobody changed the quotas of: the services' own defaults (their configuration references).
@@ -65,15 +65,15 @@ def limits(cloud: Cloud, service: str, project_id: str) -> dict[str, int]:
 
 
 def change(cloud: Cloud, service: str, project_id: str, changes: Mapping[str, object]) -> None:
-    """Sets limits by name. Raises BadRequest for an unknown service or name, or what is no number from -1 up."""
+    """Sets limits by name. Raises BadRequestError for an unknown service or name, or what is no number from -1 up."""
     if service not in DEFAULTS:
-        raise BadRequest(f"No quotas of {service}: compute, network and volume have them")
+        raise BadRequestError(f"No quotas of {service}: compute, network and volume have them")
     accepted: dict[str, int] = {}
     for name, limit in changes.items():
         if name not in DEFAULTS[service]:
-            raise BadRequest(f"No quota {name} in {service}")
+            raise BadRequestError(f"No quota {name} in {service}")
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < -1:
-            raise BadRequest(f"Quota {name} must be a number from -1 up")
+            raise BadRequestError(f"Quota {name} must be a number from -1 up")
         accepted[name] = limit
     quota_id = f"{service}/{project_id}"
     known = cloud.table(Quota).get(quota_id) or Quota(id=quota_id, limits={})

@@ -1,7 +1,8 @@
 """What the cloud remembers: records in memory, written through to one SQLite file.
 
 Reads cost a dictionary look-up. Writes are collected by a transaction and reach the file before the transaction ends,
-so that nothing that was answered is lost by a `kill -9`; a transaction that raises leaves neither memory nor file changed.
+so that nothing that was answered is lost by a `kill -9`; a transaction that raises leaves neither memory nor file
+changed.
 """
 
 import sqlite3

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 from flask import current_app, g, request
 
 from .cloud import Cloud
-from .errors import BadRequest
+from .errors import BadRequestError
 from .identity.models import Caller
 
 Json = dict[str, Any]
@@ -45,7 +45,7 @@ def body() -> Json:
     """The request's JSON object; any other body is refused in the words that Nova uses."""
     found = request.get_json(silent=True, force=True)
     if not isinstance(found, dict):
-        raise BadRequest("Malformed request body")
+        raise BadRequestError("Malformed request body")
     return found
 
 
@@ -53,15 +53,15 @@ def part(key: str) -> Json:
     """The object under the one key that a body has, such as `server` or `network`."""
     found = body().get(key)
     if not isinstance(found, dict):
-        raise BadRequest(f"Invalid input for field/attribute {key}. '{key}' is a required property")
+        raise BadRequestError(f"Invalid input for field/attribute {key}. '{key}' is a required property")
     return found
 
 
 def page_limit(largest: int) -> int:
-    """The `limit` of the query, no more than the service's own limit. Raises BadRequest."""
+    """The `limit` of the query, no more than the service's own limit. Raises BadRequestError."""
     text = request.args.get("limit")
     if text is None:
         return largest
     if not text.isdigit():
-        raise BadRequest(f"Invalid input for query parameter limit: {text}. limit must be an integer")
+        raise BadRequestError(f"Invalid input for query parameter limit: {text}. limit must be an integer")
     return min(int(text), largest) or largest

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ..errors import BadRequest, Conflict, Forbidden, NotFound
+from ..errors import BadRequestError, ConflictError, ForbiddenError, NotFoundError
 from ..image import Image
 from ..network.models import Port, SecurityGroup
 from ..wire import Reply, body, caller, cloud
@@ -31,9 +31,9 @@ def act(server_id: str) -> Reply:
     server, asked = find_server(server_id), body()
     name = next(iter(asked), None)
     if name in {"os-resetState", "injectNetworkInfo", "migrate", "evacuate"}:
-        raise Forbidden(f"Policy doesn't allow os_compute_api:os-admin-actions:{name} to be performed.")
+        raise ForbiddenError(f"Policy doesn't allow os_compute_api:os-admin-actions:{name} to be performed.")
     if name not in ACTIONS:
-        raise BadRequest(f"There is no such action: {name}. Value: {asked}")
+        raise BadRequestError(f"There is no such action: {name}. Value: {asked}")
     return ACTIONS[name](server, asked[name])
 
 
@@ -60,7 +60,7 @@ def stop(server: Server, _values: Any) -> Reply:
 def reboot(server: Server, values: Any) -> Reply:
     kind = str(values.get("type", "")).upper() if isinstance(values, dict) else ""
     if kind not in {"SOFT", "HARD"}:
-        raise BadRequest(
+        raise BadRequestError(
             f"Invalid input for field/attribute type. Value: {kind}. Argument 'type' for reboot is not HARD or SOFT"
         )
     require_state(server, "reboot", "active", *(("stopped", "error") if kind == "HARD" else ()))
@@ -103,13 +103,13 @@ def resize(server: Server, values: Any) -> Reply:
     reference = values.get("flavorRef") if isinstance(values, dict) else None
     flavor = cloud().table(Flavor).get(str(reference))
     if flavor is None:
-        raise BadRequest("Unable to locate requested flavor.")
+        raise BadRequestError("Unable to locate requested flavor.")
     if flavor.id == server.flavor.id:
-        raise BadRequest("When resizing, instances must change flavor!")
+        raise BadRequestError("When resizing, instances must change flavor!")
     if flavor.disk == 0 and server.flavor.disk != 0 and server.image_id is not None:
-        raise BadRequest("Resize to zero disk flavor is not allowed.")
+        raise BadRequestError("Resize to zero disk flavor is not allowed.")
     if 0 < flavor.disk < server.flavor.disk and server.image_id is not None:
-        raise BadRequest("Unable to resize disk down.")
+        raise BadRequestError("Unable to resize disk down.")
     check_quota(cloud(), server.project_id, flavor, 1, leaving=server.flavor)
     lifecycle.change(cloud(), server, flavor=flavor, old_flavor=server.flavor, task_state="resize_prep")
     cloud().agenda.add(cloud().now + cloud().tuning.boot_seconds / 2, "server-resized", server.id)
@@ -119,7 +119,7 @@ def resize(server: Server, values: Any) -> Reply:
 @action("confirmResize")
 def confirm_resize(server: Server, _values: Any) -> Reply:
     if server.vm_state != "resized":
-        raise Conflict(f"Cannot 'confirmResize' instance {server.id} while it is in vm_state {server.vm_state}")
+        raise ConflictError(f"Cannot 'confirmResize' instance {server.id} while it is in vm_state {server.vm_state}")
     state = "active" if server.power_state == 1 else "stopped"
     lifecycle.change(cloud(), server, vm_state=state, old_flavor=None)
     return "", 204
@@ -138,7 +138,7 @@ def revert_resize(server: Server, _values: Any) -> Reply:
 @action("changePassword")
 def change_password(server: Server, values: Any) -> Reply:
     if not isinstance(values, dict) or not isinstance(values.get("adminPass"), str):
-        raise BadRequest("Invalid input for field/attribute changePassword. 'adminPass' is a required property")
+        raise BadRequestError("Invalid input for field/attribute changePassword. 'adminPass' is a required property")
     require_state(server, "changePassword", "active")
     return DONE
 
@@ -148,7 +148,7 @@ def rebuild(server: Server, values: Any) -> Reply:
     require_state(server, "rebuild", "active", "stopped", "error")
     image = cloud().table(Image).get(str(values.get("imageRef", "")) if isinstance(values, dict) else "")
     if image is None:
-        raise BadRequest("Cannot find image for rebuild")
+        raise BadRequestError("Cannot find image for rebuild")
     server = lifecycle.change(cloud(), server, image_id=image.id, fault=None)
     seconds = cloud().tuning.boot_seconds
     lifecycle.later(
@@ -161,9 +161,9 @@ def rebuild(server: Server, values: Any) -> Reply:
 def console_output(server: Server, values: Any) -> Reply:
     length = values.get("length") if isinstance(values, dict) else None
     if length is not None and not str(length).lstrip("-").isdigit():
-        raise BadRequest(f"Invalid input for field/attribute length. Value: {length}.")
+        raise BadRequestError(f"Invalid input for field/attribute length. Value: {length}.")
     if server.vm_state == "building" and server.task_state in {"scheduling", "networking", "block_device_mapping"}:
-        raise Conflict(f"Instance {server.id} is not ready")
+        raise ConflictError(f"Instance {server.id} is not ready")
     ports = ports_of(cloud(), server)
     address = ports[0].fixed_ips[0].ip_address if ports and ports[0].fixed_ips else "."
     mac = ports[0].mac_address if ports else "."
@@ -196,7 +196,7 @@ def remove_security_group(server: Server, values: Any) -> Reply:
     group = _group(values)
     ports = [port for port in _ports(server) if group.id in port.security_groups]
     if not ports:
-        raise NotFound(f"Security group {group.id} not associated with the instance {server.id}")
+        raise NotFoundError(f"Security group {group.id} not associated with the instance {server.id}")
     for port in ports:
         _put_groups(port, [each for each in port.security_groups if each != group.id])
     return DONE
@@ -207,13 +207,13 @@ def _group(values: Any) -> SecurityGroup:
     for group in cloud().table(SecurityGroup).where(project_id=caller().project_id):
         if name in {group.id, group.name}:
             return group
-    raise NotFound(f"Security group {name} not found for project {caller().project_id}.")
+    raise NotFoundError(f"Security group {name} not found for project {caller().project_id}.")
 
 
 def _ports(server: Server) -> list[Port]:
     ports = ports_of(cloud(), server)
     if not ports:
-        raise BadRequest(f"instance_id {server.id} could not be found as device id on any ports")
+        raise BadRequestError(f"instance_id {server.id} could not be found as device id on any ports")
     return ports
 
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import request
 
 from .. import quotas, stamps
-from ..errors import BadRequest, Conflict, Forbidden, NotFound
+from ..errors import BadRequestError, ConflictError, ForbiddenError, NotFoundError
 from ..identity.models import Project
 from ..wire import Json, Reply, caller, cloud, page_limit, part, public, url
 from . import actions, attachments, documents, servers
@@ -50,12 +50,12 @@ def list_flavors() -> Reply:
     sort_key = request.args.get("sort_key", "flavorid")
     names = {"flavorid": "id", "name": "name", "memory_mb": "ram", "vcpus": "vcpus", "root_gb": "disk"}
     if sort_key not in names:
-        raise BadRequest(f"Invalid input for query parameters sort_key. Value: {sort_key}.")
+        raise BadRequestError(f"Invalid input for query parameters sort_key. Value: {sort_key}.")
     found.sort(key=lambda each: getattr(each, names[sort_key]), reverse=request.args.get("sort_dir") == "desc")
     for key, field in (("minRam", "ram"), ("minDisk", "disk")):
         if key in request.args:
             if not request.args[key].isdigit():
-                raise BadRequest(f"Invalid {key} filter [{request.args[key]}]")
+                raise BadRequestError(f"Invalid {key} filter [{request.args[key]}]")
             found = [each for each in found if getattr(each, field) >= int(request.args[key])]
     found, limit = after_marker(found), page_limit(1000)
     page = found[:limit]
@@ -82,7 +82,7 @@ def list_flavors() -> Reply:
 def find_flavor(flavor_id: str) -> Flavor:
     flavor = cloud().table(Flavor).get(flavor_id)
     if flavor is None:
-        raise NotFound(f"Flavor {flavor_id} could not be found.")
+        raise NotFoundError(f"Flavor {flavor_id} could not be found.")
     return flavor
 
 
@@ -99,7 +99,7 @@ def show_extra_specs(flavor_id: str) -> Reply:
 @blueprint.route("/v2.1/flavors", methods=["POST"])
 @blueprint.route("/v2.1/flavors/<flavor_id>", methods=["DELETE", "PUT"])
 def change_flavor(flavor_id: str | None = None) -> Reply:
-    raise Forbidden("Policy doesn't allow os_compute_api:os-flavor-manage to be performed.")
+    raise ForbiddenError("Policy doesn't allow os_compute_api:os-flavor-manage to be performed.")
 
 
 # --- key pairs
@@ -125,21 +125,21 @@ def create_keypair() -> Reply:
     values = part("keypair")
     name, public_key = values.get("name"), values.get("public_key")
     if not isinstance(name, str) or not 0 < len(name) <= 255 or name != name.strip():
-        raise BadRequest(
+        raise BadRequestError(
             f"Invalid input for field/attribute name. Value: {name}. A key pair's name has 1 to 255 characters"
         )
     if values.get("user_id") not in {None, caller().user_id}:
-        raise Forbidden("Policy doesn't allow os_compute_api:os-keypairs:create to be performed.")
+        raise ForbiddenError("Policy doesn't allow os_compute_api:os-keypairs:create to be performed.")
     table, private_key = cloud().table(Keypair), None
     own = table.where(user_id=caller().user_id)
     if any(each.name == name for each in own):
-        raise Conflict(f"Key pair '{name}' already exists.")
+        raise ConflictError(f"Key pair '{name}' already exists.")
     limit = quotas.limits(cloud(), "compute", caller().project_id)["key_pairs"]
     if not quotas.fits(limit, len(own), 1):
-        raise Forbidden("Quota exceeded, too many key pairs.")
+        raise ForbiddenError("Quota exceeded, too many key pairs.")
     if public_key is None:
         if speaks(92):
-            raise BadRequest("Invalid input for field/attribute keypair. 'public_key' is a required property")
+            raise BadRequestError("Invalid input for field/attribute keypair. 'public_key' is a required property")
         private_key, public_key = _new_key(name)
     keypair = table.put(
         Keypair(
@@ -168,13 +168,13 @@ def _new_key(name: str) -> tuple[str, str]:
 
 
 def _fingerprint(public_key: str) -> str:
-    """MD5 in pairs of hexadecimal digits, as Nova shows it. Raises BadRequest for what is no SSH public key."""
+    """MD5 in pairs of hexadecimal digits, as Nova shows it. Raises BadRequestError for what is no SSH public key."""
     try:
         parts = public_key.split()
         serialization.load_ssh_public_key(" ".join(parts[:2]).encode())
         blob = base64.b64decode(parts[1])
     except (ValueError, IndexError, AttributeError) as error:
-        raise BadRequest("Keypair data is invalid: failed to generate fingerprint") from error
+        raise BadRequestError("Keypair data is invalid: failed to generate fingerprint") from error
     digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
     return ":".join(digest[at : at + 2] for at in range(0, 32, 2))
 
@@ -182,7 +182,7 @@ def _fingerprint(public_key: str) -> str:
 def find_keypair(name: str) -> Keypair:
     keypair = cloud().table(Keypair).get(f"{request.args.get('user_id') or caller().user_id}/{name}")
     if keypair is None or keypair.user_id != caller().user_id:
-        raise NotFound(f"Keypair {name} not found for user {caller().user_id}")
+        raise NotFoundError(f"Keypair {name} not found for user {caller().user_id}")
     return keypair
 
 
@@ -249,7 +249,7 @@ FILE_QUOTAS = {"injected_files", "injected_file_content_bytes", "injected_file_p
 def show_quota(project_id: str, view: str = "") -> Reply:
     is_own = project_id == caller().project_id or caller().is_admin
     if cloud().table(Project).get(project_id) is None or not is_own:
-        raise Forbidden("Policy doesn't allow os_compute_api:os-quota-sets:show to be performed.")
+        raise ForbiddenError("Policy doesn't allow os_compute_api:os-quota-sets:show to be performed.")
     limits = quotas.DEFAULTS["compute"] if view == "defaults" else quotas.limits(cloud(), "compute", project_id)
     hidden = (NETWORK_QUOTAS if speaks(36) else {"networks"}) | (FILE_QUOTAS if speaks(57) else set())
     shown = {name: limit for name, limit in limits.items() if name not in hidden}

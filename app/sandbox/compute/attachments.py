@@ -4,7 +4,7 @@ from typing import Any
 
 from ..agenda import Event, happening
 from ..cloud import Cloud
-from ..errors import BadRequest, Conflict, Forbidden, NotFound
+from ..errors import BadRequestError, ConflictError, ForbiddenError, NotFoundError
 from ..network import access
 from ..network.documents import fixed_ips
 from ..network.models import Network, Port
@@ -44,7 +44,7 @@ def find_attachment(server: Server, volume_id: str) -> Attachment:
     for each in volumes.attachments_of(cloud(), server.id):
         if each.volume_id == volume_id:
             return each
-    raise NotFound(
+    raise NotFoundError(
         f"Instance {server.id} is not attached to volume {volume_id}" if speaks(20) else "Volume not attached"
     )
 
@@ -58,17 +58,18 @@ def show_volume_attachment(server_id: str, volume_id: str) -> Reply:
 def attach_volume(server_id: str) -> Reply:
     server, values = find_server(server_id), part("volumeAttachment")
     if not values.get("volumeId"):
-        raise BadRequest("Invalid input for field/attribute volumeAttachment. 'volumeId' is a required property")
+        raise BadRequestError("Invalid input for field/attribute volumeAttachment. 'volumeId' is a required property")
     volume = cloud().table(Volume).get(values["volumeId"])
     if volume is None or volume.project_id != caller().project_id:
-        raise NotFound(f"Volume {values['volumeId']} could not be found.")
+        raise NotFoundError(f"Volume {values['volumeId']} could not be found.")
     require_state(server, "attach_volume", *ATTACHABLE)
     taken = {each.device for each in volumes.attachments_of(cloud(), server.id)}
     if volume.status != "available":
-        raise BadRequest(
+        raise BadRequestError(
             f"Invalid volume: volume {volume.id} already attached"
             if volume.status == "in-use"
-            else f"Invalid input received: Invalid volume: Volume {volume.id} status must be available or downloading to"
+            else f"Invalid input received: Invalid volume: Volume {volume.id} status must be available or"
+            " downloading to"
             f" reserve, but the current status is {volume.status}. (HTTP 400)"
         )
     device = _device(values.get("device"), taken)
@@ -89,13 +90,13 @@ def _device(wanted: str | None, taken: set[str]) -> str:
     """The device's name: as asked for, else the next that is free. (/dev/vda is the root disk.)"""
     if wanted:
         if wanted in taken or wanted == "/dev/vda":
-            raise Conflict(f"The supplied device path ({wanted}) is in use.")
+            raise ConflictError(f"The supplied device path ({wanted}) is in use.")
         return wanted
     letters = "bcdefghijklmnopqrstuvwxyz"
     names = [f"/dev/vd{letter}" for letter in letters] + [f"/dev/vda{letter}" for letter in letters]
     free = [name for name in names if name not in taken]
     if not free:
-        raise Forbidden(
+        raise ForbiddenError(
             "The maximum allowed number of disk devices (26) to attach to a single instance has been exceeded."
         )
     return free[0]
@@ -106,10 +107,10 @@ def detach_volume(server_id: str, volume_id: str) -> Reply:
     server = find_server(server_id)
     volume = cloud().table(Volume).get(volume_id)
     if volume is None:
-        raise NotFound(f"Volume {volume_id} could not be found.")
+        raise NotFoundError(f"Volume {volume_id} could not be found.")
     attachment = find_attachment(server, volume_id)
     if attachment.boot_index == 0:
-        raise Forbidden("Cannot detach a root device volume")
+        raise ForbiddenError("Cannot detach a root device volume")
     if server.task_state is not None or server.vm_state not in ATTACHABLE:
         require_state(server, "detach_volume", *ATTACHABLE)
     volumes.begin_detaching(cloud(), attachment)
@@ -140,7 +141,7 @@ def show_interface(server_id: str, port_id: str) -> Reply:
 def _interface(server: Server, port_id: str) -> Port:
     port = cloud().table(Port).get(port_id)
     if port is None or port.device_id != server.id:
-        raise NotFound(f"Instance {server.id} does not have a port with id {port_id}")
+        raise NotFoundError(f"Instance {server.id} does not have a port with id {port_id}")
     return port
 
 
@@ -148,7 +149,7 @@ def _interface(server: Server, port_id: str) -> Port:
 def attach_interface(server_id: str) -> Reply:
     server, values = find_server(server_id), part("interfaceAttachment")
     if values.get("net_id") and values.get("port_id"):
-        raise BadRequest("Must not input both network_id and port_id")
+        raise BadRequestError("Must not input both network_id and port_id")
     require_state(server, "attach_interface", "active", "paused", "stopped")
     wanted = _requested_interface(values)
     port, is_own = lifecycle.connect(cloud(), server, wanted)
@@ -161,9 +162,9 @@ def _requested_interface(values: Json) -> Json:
     if values.get("port_id"):
         port = cloud().table(Port).get(values["port_id"])
         if port is None or not access.sees(cloud(), caller(), port):
-            raise NotFound(f"Port id {values['port_id']} could not be found.")
+            raise NotFoundError(f"Port id {values['port_id']} could not be found.")
         if port.device_id:
-            raise Conflict(f"Port {port.id} is still in use.")
+            raise ConflictError(f"Port {port.id} is still in use.")
         return {"port": port.id}
     network_id = values.get("net_id")
     networks = [
@@ -172,9 +173,9 @@ def _requested_interface(values: Json) -> Json:
         if access.sees(cloud(), caller(), network) and not network.is_external and network_id in {None, network.id}
     ]
     if not networks:
-        raise NotFound(f"Network {network_id} could not be found.")
+        raise NotFoundError(f"Network {network_id} could not be found.")
     if len(networks) > 1:
-        raise Conflict("Multiple possible networks found, use a Network ID to be more specific.")
+        raise ConflictError("Multiple possible networks found, use a Network ID to be more specific.")
     wanted: dict[str, Any] = {"uuid": networks[0].id}
     if values.get("fixed_ips"):
         wanted["fixed_ip"] = values["fixed_ips"][0].get("ip_address")

@@ -10,7 +10,8 @@ LINES: list[tuple[float, str]] = [
     (0.1, "GRUB loading."),
     (0.2, "Booting `{image}`"),
     (0.4, "[    0.000000] Linux version 5.14.0-503.el9.x86_64 (mockbuild@builder) #1 SMP PREEMPT_DYNAMIC"),
-    (0.4, "[    0.000000] Command line: BOOT_IMAGE=(hd0,gpt3)/boot/vmlinuz root=UUID=6e3a ro console=tty0 console=ttyS0,115200n8"),
+    (0.4, "[    0.000000] Command line: BOOT_IMAGE=(hd0,gpt3)/boot/vmlinuz root=UUID=6e3a ro console=tty0"
+        " console=ttyS0,115200n8"),
     (0.5, "[    0.000000] DMI: OpenStack Foundation OpenStack Nova, BIOS 1.16.3 04/01/2014"),
     (0.6, "[    0.061204] smpboot: Total of {vcpus} processors activated"),
     (0.7, "[    0.214773] Memory: {ram}M available"),
@@ -30,7 +31,8 @@ LINES: list[tuple[float, str]] = [
     (10.0, "[   10.310991] cloud-init[977]: Complete!"),
     (12.0, "[   12.004410] puppet-agent[1411]: Starting Puppet client version 8.10.0"),
     (16.0, "[   16.208812] puppet-agent[1411]: Applied catalog in 3.61 seconds"),
-    (18.0, "[   18.001032] cloud-init[977]: Cloud-init v. 24.4 finished at {date}. Datasource DataSourceOpenStackLocal.  Up 18.00 seconds"),
+    (18.0, "[   18.001032] cloud-init[977]: Cloud-init v. 24.4 finished at {date}. Datasource"
+        " DataSourceOpenStackLocal.  Up 18.00 seconds"),
     (18.2, ""),
     (18.2, "{image}"),
     (18.2, "Kernel 5.14.0-503.el9.x86_64 on an x86_64"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import quotas
 from ..cloud import Cloud
-from ..errors import BadRequest, Conflict, Forbidden, NotFound
+from ..errors import BadRequestError, ConflictError, ForbiddenError, NotFoundError
 from ..identity.models import Caller
 from ..image import Image
 from ..network import access
@@ -25,8 +25,8 @@ Json = dict[str, Any]
 UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
-def invalid(name: str, value: object, reason: str) -> BadRequest:
-    return BadRequest(f"Invalid input for field/attribute {name}. Value: {value}. {reason}")
+def invalid(name: str, value: object, reason: str) -> BadRequestError:
+    return BadRequestError(f"Invalid input for field/attribute {name}. Value: {value}. {reason}")
 
 
 def admin_password() -> str:
@@ -34,14 +34,14 @@ def admin_password() -> str:
 
 
 def create_servers(cloud: Cloud, caller: Caller, values: Json) -> list[Server]:
-    """Starts the servers. Raises BadRequest, Forbidden (quota), Conflict."""
+    """Starts the servers. Raises BadRequestError, ForbiddenError (quota), ConflictError."""
     check_name(values.get("name"))
     flavor = find_flavor(cloud, values.get("flavorRef"))
     devices = _devices(cloud, caller, values)
     image = _image(cloud, values.get("imageRef"), devices)
     if image is not None:
         _check_size(image, flavor, boots_from_volume=False)
-    smallest, largest = _number(values)
+    number = _number(values)
     networks = _networks(cloud, caller, values)
     keypair = _keypair(cloud, caller, values.get("key_name"))
     common: Json = {
@@ -64,10 +64,10 @@ def create_servers(cloud: Cloud, caller: Caller, values: Json) -> list[Server]:
         "requested_groups": _groups(cloud, caller, values),
         "requested_devices": devices,
     }
-    check_quota(cloud, caller.project_id, flavor, largest)
+    check_quota(cloud, caller.project_id, flavor, number)
     return [
-        start_building(cloud, Server(id=str(uuid.uuid4()), name=_name(values["name"], at, largest), **common))
-        for at in range(1, largest + 1)
+        start_building(cloud, Server(id=str(uuid.uuid4()), name=_name(values["name"], at, number), **common))
+        for at in range(1, number + 1)
     ]
 
 
@@ -77,7 +77,7 @@ def _name(name: str, at: int, number: int) -> str:
 
 def check_name(name: object) -> str:
     if name is None:
-        raise BadRequest("Invalid input for field/attribute server. 'name' is a required property")
+        raise BadRequestError("Invalid input for field/attribute server. 'name' is a required property")
     if not isinstance(name, str):
         raise invalid("name", name, f"{name} is not of type 'string'")
     if not 1 <= len(name) <= 255:
@@ -91,7 +91,7 @@ def find_flavor(cloud: Cloud, reference: object) -> Flavor:
     flavor_id = str(reference).rstrip("/").rsplit("/", 1)[-1]
     flavor = cloud.table(Flavor).get(flavor_id) if reference else None
     if flavor is None:
-        raise BadRequest(
+        raise BadRequestError(
             f"Flavor {flavor_id} could not be found."
             if reference
             else "Invalid input for field/attribute server. 'flavorRef' is a required property"
@@ -106,35 +106,37 @@ def _image(cloud: Cloud, reference: object, devices: list[Json]) -> Image | None
     )
     if not reference:
         if not boots_from_volume:
-            raise BadRequest("Invalid imageRef provided.")
+            raise BadRequestError("Invalid imageRef provided.")
         return None
     image = cloud.table(Image).get(str(reference).rsplit("/", 1)[-1])
     if image is None:
-        raise BadRequest("Can not find requested image")
+        raise BadRequestError("Can not find requested image")
     if image.status != "active":
-        raise BadRequest(f"Image {image.id} is not active.")
+        raise BadRequestError(f"Image {image.id} is not active.")
     return None if boots_from_volume else image
 
 
 def _check_size(image: Image, flavor: Flavor, boots_from_volume: bool) -> None:
     if flavor.ram < image.min_ram:
-        raise BadRequest("Flavor's memory is too small for requested image.")
+        raise BadRequestError("Flavor's memory is too small for requested image.")
     if not boots_from_volume and flavor.disk and flavor.disk < image.min_disk:
-        raise BadRequest(
+        raise BadRequestError(
             f"Flavor's disk is too small for requested image. Flavor disk is {flavor.disk * 2**30} bytes, image is"
             f" {image.min_disk * 2**30} bytes."
         )
 
 
-def _number(values: Json) -> tuple[int, int]:
-    smallest, largest = int(values.get("min_count", 1)), int(values.get("max_count", values.get("min_count", 1)))
+def _number(values: Json) -> int:
+    """How many servers to make: as many as may be. Raises BadRequestError."""
+    smallest = int(values.get("min_count") or 1)
+    largest = int(values.get("max_count") or smallest)
     if smallest > largest:
-        raise BadRequest("min_count must be <= max_count")
-    return smallest, largest
+        raise BadRequestError("min_count must be <= max_count")
+    return largest
 
 
 def check_quota(cloud: Cloud, project_id: str, flavor: Flavor, number: int, leaving: Flavor | None = None) -> None:
-    """Raises Forbidden in Nova's words; `leaving` is the flavor that a resize gives back."""
+    """Raises ForbiddenError in Nova's words; `leaving` is the flavor that a resize gives back."""
     limits, used = quotas.limits(cloud, "compute", project_id), usage(cloud, project_id)
     asked = {"cores": flavor.vcpus * number, "instances": 0 if leaving else number, "ram": flavor.ram * number}
     if leaving:
@@ -146,7 +148,7 @@ def check_quota(cloud: Cloud, project_id: str, flavor: Flavor, number: int, leav
         if not quotas.fits(limits[name], used[name], asked[name])
     ]
     if over:
-        raise Forbidden(quota_words(over))
+        raise ForbiddenError(quota_words(over))
 
 
 def usage(cloud: Cloud, project_id: str) -> dict[str, int]:
@@ -163,7 +165,7 @@ def _networks(cloud: Cloud, caller: Caller, values: Json) -> list[Json] | str:
     """The requested networks, each checked; `none`, or the project's one network when none is named."""
     wanted = values.get("networks")
     if wanted is None and speaks(37):
-        raise BadRequest("Invalid input for field/attribute server. 'networks' is a required property")
+        raise BadRequestError("Invalid input for field/attribute server. 'networks' is a required property")
     if isinstance(wanted, str):
         if not speaks(37) or wanted not in {"auto", "none"}:
             raise invalid("networks", wanted, f"'{wanted}' is not of type 'array'")
@@ -181,7 +183,7 @@ def _only_network(cloud: Cloud, caller: Caller) -> list[Json]:
         if (network.project_id == caller.project_id or network.is_shared) and not network.is_external
     ]
     if len(own) > 1:
-        raise Conflict("Multiple possible networks found, use a Network ID to be more specific.")
+        raise ConflictError("Multiple possible networks found, use a Network ID to be more specific.")
     return [{"uuid": network.id} for network in own]
 
 
@@ -189,25 +191,25 @@ def _network(cloud: Cloud, caller: Caller, wanted: Json) -> Json:
     if wanted.get("port"):
         port = cloud.table(Port).get(wanted["port"])
         if port is None or not access.sees(cloud, caller, port):
-            raise BadRequest(f"Port id {wanted['port']} could not be found.")
+            raise BadRequestError(f"Port id {wanted['port']} could not be found.")
         if port.device_id:
-            raise Conflict(f"Port {port.id} is still in use.")
+            raise ConflictError(f"Port {port.id} is still in use.")
         if not port.fixed_ips:
-            raise BadRequest(f"Port {port.id} requires a FixedIP in order to be used.")
+            raise BadRequestError(f"Port {port.id} requires a FixedIP in order to be used.")
         return {"port": port.id}
     if not wanted.get("uuid"):
-        raise BadRequest("Invalid input for field/attribute 0. Either port or uuid must be given for a network.")
+        raise BadRequestError("Invalid input for field/attribute 0. Either port or uuid must be given for a network.")
     network = cloud.table(Network).get(wanted["uuid"])
     if network is None or not access.sees(cloud, caller, network):
-        raise BadRequest(f"Network {wanted['uuid']} could not be found.")
+        raise BadRequestError(f"Network {wanted['uuid']} could not be found.")
     if network.is_external and not network.is_shared and not caller.is_admin:
-        raise Forbidden(f"It is not allowed to create an interface on external network {network.id}")
+        raise ForbiddenError(f"It is not allowed to create an interface on external network {network.id}")
     subnets = cloud.table(Subnet).where(network_id=network.id)
     if not subnets:
-        raise BadRequest(f"Network {network.id} requires a subnet in order to boot instances on.")
+        raise BadRequestError(f"Network {network.id} requires a subnet in order to boot instances on.")
     limits = quotas.limits(cloud, "network", caller.project_id)
     if not quotas.fits(limits["port"], access.used(cloud, caller.project_id, Port), 1):
-        raise Forbidden("Maximum number of ports exceeded")
+        raise ForbiddenError("Maximum number of ports exceeded")
     return {"uuid": network.id, **({"fixed_ip": wanted["fixed_ip"]} if wanted.get("fixed_ip") else {})}
 
 
@@ -218,9 +220,9 @@ def _groups(cloud: Cloud, caller: Caller, values: Json) -> list[str]:
     for name in names:
         found = [group for group in own if name in {group.id, group.name}]
         if not found and name != "default":
-            raise BadRequest(f"Security group {name} not found for project {caller.project_id}.")
+            raise BadRequestError(f"Security group {name} not found for project {caller.project_id}.")
         if len(found) > 1:
-            raise Conflict(f"Multiple security groups found matching '{name}'. Use an ID to be more specific.")
+            raise ConflictError(f"Multiple security groups found matching '{name}'. Use an ID to be more specific.")
     return list(dict.fromkeys(names))
 
 
@@ -229,7 +231,7 @@ def _keypair(cloud: Cloud, caller: Caller, name: object) -> Keypair | None:
         return None
     keypair = cloud.table(Keypair).get(f"{caller.user_id}/{name}")
     if keypair is None:
-        raise BadRequest("Invalid key_name provided.")
+        raise BadRequestError("Invalid key_name provided.")
     return keypair
 
 
@@ -262,7 +264,7 @@ def check_metadata(cloud: Cloud, caller: Caller, wanted: object) -> dict[str, st
             raise invalid(key, value, f"'{value}' is too long" if isinstance(value, str) else "must be a string")
     limit = quotas.limits(cloud, "compute", caller.project_id)["metadata_items"]
     if not quotas.fits(limit, 0, len(metadata)):
-        raise Forbidden(f"Maximum number of metadata items exceeds {limit}")
+        raise ForbiddenError(f"Maximum number of metadata items exceeds {limit}")
     return metadata
 
 
@@ -270,7 +272,7 @@ def _tags(wanted: object) -> list[str]:
     if wanted is None:
         return []
     if not speaks(52):
-        raise BadRequest("Additional properties are not allowed ('tags' was unexpected)")
+        raise BadRequestError("Additional properties are not allowed ('tags' was unexpected)")
     if not isinstance(wanted, list) or len(wanted) > 50:
         raise invalid("tags", wanted, "is too long")
     return sorted({str(tag) for tag in wanted})
@@ -278,7 +280,7 @@ def _tags(wanted: object) -> list[str]:
 
 def _zone(wanted: object) -> str | None:
     if wanted not in {None, "", "nova"}:
-        raise BadRequest("The requested availability zone is not available")
+        raise BadRequestError("The requested availability zone is not available")
     return "nova" if wanted else None
 
 
@@ -293,12 +295,12 @@ def _devices(cloud: Cloud, caller: Caller, values: Json) -> list[Json]:
         _check_device(cloud, caller, device)
     boot = [device for device in devices if device.get("boot_index") == 0]
     if wanted and not values.get("imageRef") and not boot:
-        raise BadRequest(
+        raise BadRequestError(
             "Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping"
             " combination is not valid."
         )
     if len(boot) > 1:
-        raise BadRequest(
+        raise BadRequestError(
             "Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping"
             " combination is not valid."
         )
@@ -314,28 +316,30 @@ def _check_device(cloud: Cloud, caller: Caller, device: Json) -> None:
     if source not in {"image", "volume", "snapshot", "blank"}:
         raise invalid("source_type", source, f"'{source}' is not one of ['volume', 'image', 'snapshot', 'blank']")
     if device.get("volume_type") and not speaks(67):
-        raise BadRequest("Additional properties are not allowed ('volume_type' was unexpected)")
+        raise BadRequestError("Additional properties are not allowed ('volume_type' was unexpected)")
     if source in {"blank", "image"} and destination == "volume" and not device.get("volume_size"):
-        raise BadRequest(
-            "Block Device Mapping is Invalid: Images with destination_type 'volume' need to have a non-zero size specified"
+        raise BadRequestError(
+            "Block Device Mapping is Invalid: Images with destination_type 'volume' need to have a"
+            " non-zero size specified"
         )
     if source == "image":
         image = cloud.table(Image).get(str(device.get("uuid")))
         if image is None:
-            raise BadRequest(f"Block Device Mapping is Invalid: failed to get image {device.get('uuid')}.")
+            raise BadRequestError(f"Block Device Mapping is Invalid: failed to get image {device.get('uuid')}.")
         if destination == "volume" and device["volume_size"] < image.min_disk:
-            raise BadRequest(
+            raise BadRequestError(
                 f"Volume is smaller than the minimum size specified in image metadata. Volume size is"
                 f" {device['volume_size'] * 2**30} bytes, minimum size is {image.min_disk * 2**30} bytes."
             )
     if source == "volume":
         volume = cloud.table(Volume).get(str(device.get("uuid")))
         if volume is None or volume.project_id != caller.project_id:
-            raise BadRequest(f"Block Device Mapping is Invalid: failed to get volume {device.get('uuid')}.")
+            raise BadRequestError(f"Block Device Mapping is Invalid: failed to get volume {device.get('uuid')}.")
         if volume.status != "available":
-            raise BadRequest(
-                f"Block Device Mapping is Invalid: Volume {volume.id} status must be available or downloading to reserve,"
+            raise BadRequestError(
+                f"Block Device Mapping is Invalid: Volume {volume.id} status must be available or"
+                " downloading to reserve,"
                 f" but the current status is {volume.status}."
             )
     if source == "snapshot":
-        raise NotFound(f"Snapshot {device.get('uuid')} could not be found.")
+        raise NotFoundError(f"Snapshot {device.get('uuid')} could not be found.")

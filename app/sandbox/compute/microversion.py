@@ -2,7 +2,7 @@
 
 from flask import g, request
 
-from ..errors import BadRequest, NotAcceptable
+from ..errors import BadRequestError, NotAcceptableError
 
 Microversion = tuple[int, int]
 LOWEST: Microversion = (2, 1)
@@ -10,7 +10,7 @@ HIGHEST: Microversion = (2, 96)
 
 
 def requested() -> Microversion:
-    """Reads both headers, the newer first. Raises BadRequest, NotAcceptable."""
+    """Reads both headers, the newer first. Raises BadRequestError, NotAcceptableError."""
     text = None
     for each in request.headers.get("OpenStack-API-Version", "").split(","):
         kind, _, version = each.strip().partition(" ")
@@ -23,11 +23,12 @@ def requested() -> Microversion:
         return HIGHEST
     major, _, minor = text.partition(".")
     if not (major.isdigit() and minor.isdigit()):
-        raise BadRequest(f"API Version String {text} is of invalid format. Must be of format MajorNum.MinorNum.")
+        raise BadRequestError(f"API Version String {text} is of invalid format. Must be of format MajorNum.MinorNum.")
     found = (int(major), int(minor))
     if not LOWEST <= found <= HIGHEST:
-        raise NotAcceptable(
-            f"Version {text} is not supported by the API. Minimum is {as_text(LOWEST)} and maximum is {as_text(HIGHEST)}."
+        raise NotAcceptableError(
+            f"Version {text} is not supported by the API. Minimum is {as_text(LOWEST)} and maximum is"
+            f" {as_text(HIGHEST)}."
         )
     return found
 

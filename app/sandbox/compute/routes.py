@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
-from ..errors import BadRequest, Conflict, NotFound
+from ..errors import BadRequestError, ConflictError, NotFoundError
 from ..wire import caller, cloud
 from . import microversion
 from .models import Server
@@ -30,24 +30,24 @@ def say_microversion(response: Response) -> Response:
 def find_server(server_id: str) -> Server:
     server = cloud().table(Server).get(server_id)
     if server is None or (server.project_id != caller().project_id and not caller().is_admin):
-        raise NotFound(f"Instance {server_id} could not be found.")
+        raise NotFoundError(f"Instance {server_id} could not be found.")
     return server
 
 
 def require_state(server: Server, action: str, *allowed: str) -> None:
-    """Raises Conflict as Nova does when an action makes no sense in the server's state."""
+    """Raises ConflictError as Nova does when an action makes no sense in the server's state."""
     if server.vm_state not in allowed:
-        raise Conflict(f"Cannot '{action}' instance {server.id} while it is in vm_state {server.vm_state}")
+        raise ConflictError(f"Cannot '{action}' instance {server.id} while it is in vm_state {server.vm_state}")
     if server.task_state is not None:
-        raise Conflict(f"Cannot '{action}' instance {server.id} while it is in task_state {server.task_state}")
+        raise ConflictError(f"Cannot '{action}' instance {server.id} while it is in task_state {server.task_state}")
 
 
 def after_marker(found: list[Any], key: str = "id") -> list[Any]:
-    """What follows the query's marker. Raises BadRequest."""
+    """What follows the query's marker. Raises BadRequestError."""
     marker = request.args.get("marker")
     if not marker:
         return found
     keys = [getattr(each, key) for each in found]
     if marker not in keys:
-        raise BadRequest(f"marker [{marker}] not found")
+        raise BadRequestError(f"marker [{marker}] not found")
     return found[keys.index(marker) + 1 :]

@@ -1,12 +1,13 @@
 """The calls on servers: create, list, show, rename, delete, and their metadata and tags."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import request
 
-from ..errors import BadRequest, Conflict, NotFound
+from ..errors import BadRequestError, ConflictError, NotFoundError
 from ..wire import Json, Reply, body, caller, cloud, page_limit, part, url
 from . import documents, lifecycle
 from .creation import admin_password, check_metadata, check_name, create_servers
@@ -59,7 +60,7 @@ def list_servers() -> Reply:
 
 def _passes(server: Server) -> bool:
     query = request.args
-    checks = {
+    checks: dict[str, Callable[[str], bool]] = {
         "name": lambda wanted: re.search(wanted, server.name) is not None,
         "status": lambda _: server.status in {each.upper() for each in query.getlist("status")},
         "image": lambda wanted: server.image_id == wanted,
@@ -78,7 +79,7 @@ def _passes(server: Server) -> bool:
     try:
         return all(checks[name](wanted) for name, wanted in query.items() if name in checks)
     except re.error as error:
-        raise BadRequest(f"Invalid filter: {error}") from error
+        raise BadRequestError(f"Invalid filter: {error}") from error
 
 
 def _fixed_addresses(server: Server) -> list[str]:
@@ -102,7 +103,7 @@ def _sorted(found: list[Server]) -> list[Server]:
     directions = request.args.getlist("sort_dir")
     for at, key in reversed(list(enumerate(keys))):
         if key not in SORT_KEYS:
-            raise BadRequest(
+            raise BadRequestError(
                 f"Invalid input for query parameters sort_key. Value: {key}. '{key}' is not one of the keys"
             )
         descending = (directions[at] if at < len(directions) else "desc") == "desc"
@@ -148,7 +149,7 @@ def server_metadata(server_id: str) -> Reply:
 
 def _keep_metadata(server: Server, metadata: dict[str, str]) -> Server:
     if server.task_state == "deleting":
-        raise Conflict(f"Cannot 'update metadata' instance {server.id} while it is in task_state deleting")
+        raise ConflictError(f"Cannot 'update metadata' instance {server.id} while it is in task_state deleting")
     return lifecycle.change(cloud(), server, metadata=metadata)
 
 
@@ -158,10 +159,10 @@ def server_metadatum(server_id: str, key: str) -> Reply:
     if request.method == "PUT":
         value = part("meta")
         if set(value) != {key}:
-            raise BadRequest("Request body and URI mismatch")
+            raise BadRequestError("Request body and URI mismatch")
         server = _keep_metadata(server, check_metadata(cloud(), caller(), {**server.metadata, **value}))
     if key not in server.metadata:
-        raise NotFound("Metadata item was not found")
+        raise NotFoundError("Metadata item was not found")
     if request.method == "DELETE":
         _keep_metadata(server, {name: value for name, value in server.metadata.items() if name != key})
         return "", 204
@@ -175,7 +176,9 @@ def server_tags(server_id: str) -> Reply:
         return {"tags": server.tags}
     tags = body().get("tags", []) if request.method == "PUT" else []
     if len(tags) > 50:
-        raise BadRequest("Invalid input for field/attribute tags. The number of tags exceeded the per-server limit 50")
+        raise BadRequestError(
+            "Invalid input for field/attribute tags. The number of tags exceeded the per-server limit 50"
+        )
     server = lifecycle.change(cloud(), server, tags=sorted({str(tag) for tag in tags}))
     return ({"tags": server.tags}, 200) if request.method == "PUT" else ("", 204)
 
@@ -188,7 +191,7 @@ def server_tag(server_id: str, tag: str) -> Reply:
         lifecycle.change(cloud(), server, tags=sorted({*server.tags, tag}))
         return "", 204 if is_there else 201
     if not is_there:
-        raise NotFound(f"Server {server_id} has no tag '{tag}'")
+        raise NotFoundError(f"Server {server_id} has no tag '{tag}'")
     if request.method == "DELETE":
         lifecycle.change(cloud(), server, tags=[each for each in server.tags if each != tag])
     return "", 204
@@ -196,5 +199,5 @@ def server_tag(server_id: str, tag: str) -> Reply:
 
 def _taggable(server_id: str) -> Server:
     if not speaks(26):
-        raise NotFound("The resource could not be found.")
+        raise NotFoundError("The resource could not be found.")
     return find_server(server_id)

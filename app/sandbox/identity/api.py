@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from .. import stamps
-from ..errors import BadRequest, Conflict, Forbidden, NotFound
+from ..errors import BadRequestError, ConflictError, ForbiddenError, NotFoundError
 from ..wire import Json, Reply, body, caller, cloud, part, public, url
 from .catalogue import catalogue
 from .models import DOMAIN, ApplicationCredential, Project, Role, Token, User
@@ -84,15 +84,15 @@ def create_token() -> Response:
 
 
 def subject() -> Token:
-    """The token that the call is about. Raises NotFound."""
+    """The token that the call is about. Raises NotFoundError."""
     text = request.headers.get("X-Subject-Token", "")
     if not text:
-        raise BadRequest("X-Subject-Token header is required")
+        raise BadRequestError("X-Subject-Token header is required")
     token = cloud().table(Token).get(secret_hash(text))
     if token is None or token.expires_at <= cloud().now:
-        raise NotFound("Could not recognize Fernet token")
+        raise NotFoundError("Could not recognize Fernet token")
     if token.user_id != caller().user_id and not caller().is_admin:
-        raise Forbidden("You are not authorized to perform the requested action: identity:validate_token.")
+        raise ForbiddenError("You are not authorized to perform the requested action: identity:validate_token.")
     return token
 
 
@@ -161,12 +161,12 @@ def list_regions() -> Reply:
     return listed("regions", [region], "/identity/v3/regions")
 
 
-def denied(rule: str) -> Forbidden:
-    return Forbidden(f"You are not authorized to perform the requested action: identity:{rule}.")
+def denied(rule: str) -> ForbiddenError:
+    return ForbiddenError(f"You are not authorized to perform the requested action: identity:{rule}.")
 
 
 def own_user(user_id: str) -> User:
-    """The caller, when it is the caller that the path names. Raises Forbidden."""
+    """The caller, when it is the caller that the path names. Raises ForbiddenError."""
     user = cloud().table(User).get(user_id)
     if user is None or user_id != caller().user_id:
         raise denied("get_user")
@@ -221,9 +221,9 @@ def create_credential(user_id: str) -> Reply:
         raise denied("manage_api_keys")
     name = wanted.get("name")
     if not isinstance(name, str) or not 0 < len(name) <= 255:
-        raise BadRequest("Invalid input for field 'name'")
+        raise BadRequestError("Invalid input for field 'name'")
     if cloud().table(ApplicationCredential).where(user_id=user.id, name=name):
-        raise Conflict(
+        raise ConflictError(
             "Conflict occurred attempting to store application_credential - Duplicate entry found with name "
             f"{name} for user {user.id}."
         )
@@ -253,10 +253,10 @@ def _granted_roles(wanted: Any, held: list[str]) -> list[str]:
     if not wanted:
         return held
     by_id = {role_document(name)["id"]: name for name in held}
-    names = [by_id.get(role.get("id"), role.get("name")) for role in wanted if isinstance(role, dict)]
+    names = [str(by_id.get(role.get("id"), role.get("name"))) for role in wanted if isinstance(role, dict)]
     for name in names:
         if name not in held:
-            raise BadRequest(f"Invalid application credential: Could not find role assignment with role: {name}.")
+            raise BadRequestError(f"Invalid application credential: Could not find role assignment with role: {name}.")
     return names
 
 
@@ -266,16 +266,16 @@ def _expiry(text: object) -> float | None:
     try:
         moment = stamps.seconds(str(text))
     except ValueError as error:
-        raise BadRequest(f"Invalid timestamp '{text}'.") from error
+        raise BadRequestError(f"Invalid timestamp '{text}'.") from error
     if moment <= cloud().now:
-        raise BadRequest("Invalid application credential: expires_at must be in the future")
+        raise BadRequestError("Invalid application credential: expires_at must be in the future")
     return moment
 
 
 def _own_credential(user_id: str, credential_id: str) -> ApplicationCredential:
     credential = cloud().table(ApplicationCredential).get(credential_id)
     if credential is None or credential.user_id != own_user(user_id).id:
-        raise NotFound(f"Could not find Application Credential: {credential_id}.")
+        raise NotFoundError(f"Could not find Application Credential: {credential_id}.")
     return credential
 
 

@@ -7,7 +7,7 @@ import secrets
 from typing import Any
 
 from ..cloud import Cloud
-from ..errors import BadRequest, NotFound, Unauthorized
+from ..errors import BadRequestError, NotFoundError, UnauthorizedError
 from ..store import Record
 from .models import DOMAIN, ApplicationCredential, Caller, Project, Token, User
 
@@ -26,22 +26,25 @@ def is_secret(secret: object, kept: str) -> bool:
 
 
 def caller_of(cloud: Cloud, token_text: str) -> Caller:
-    """Whose token this is. Raises Unauthorized."""
+    """Whose token this is. Raises UnauthorizedError."""
     token = cloud.table(Token).get(secret_hash(token_text)) if token_text else None
     if token is None or token.expires_at <= cloud.now:
-        raise Unauthorized(REFUSED)
+        raise UnauthorizedError(REFUSED)
     return Caller(token.user_id, token.project_id, frozenset(token.roles), token)
 
 
 def sign_in(cloud: Cloud, request: Json) -> tuple[str, Token]:
-    """Carries out `POST /v3/auth/tokens`; the token's text and its record. Raises Unauthorized, BadRequest, NotFound."""
+    """Carries out `POST /v3/auth/tokens`; the token's text and its record.
+
+    Raises UnauthorizedError, BadRequestError, NotFoundError.
+    """
     identity = request.get("auth", {}).get("identity")
     if not isinstance(identity, dict) or not isinstance(identity.get("methods"), list) or not identity["methods"]:
-        raise BadRequest("Invalid input for field 'auth': 'identity' is a required property")
+        raise BadRequestError("Invalid input for field 'auth': 'identity' is a required property")
     method = identity["methods"][0]
     given = identity.get(method)
     if method not in {"password", "application_credential", "token"} or not isinstance(given, dict):
-        raise Unauthorized(f"Attempted to authenticate with an unsupported method: {method}.")
+        raise UnauthorizedError(f"Attempted to authenticate with an unsupported method: {method}.")
     if method == "application_credential":
         return _with_application_credential(cloud, given)
     if method == "password":
@@ -58,7 +61,7 @@ def sign_in(cloud: Cloud, request: Json) -> tuple[str, Token]:
 def _user_of_password(cloud: Cloud, given: Json) -> User:
     user = _find_user(cloud, given)
     if user is None or not user.enabled or not is_secret(given.get("password"), user.secret_hash):
-        raise Unauthorized(REFUSED)
+        raise UnauthorizedError(REFUSED)
     return user
 
 
@@ -81,14 +84,14 @@ def _scope(cloud: Cloud, scope: object, user: User) -> Project:
     else:
         wanted = scope.get("project") if isinstance(scope, dict) else None
         if not isinstance(wanted, dict):
-            raise Unauthorized(REFUSED)
+            raise UnauthorizedError(REFUSED)
         project = None
         if "id" in wanted:
             project = cloud.table(Project).get(str(wanted["id"]))
         elif _is_our_domain(wanted.get("domain")):
             project = next(iter(cloud.table(Project).where(name=wanted.get("name"))), None)
     if project is None or not project.enabled or project.id not in user.grants:
-        raise Unauthorized(REFUSED)
+        raise UnauthorizedError(REFUSED)
     return project
 
 
@@ -97,16 +100,16 @@ def _with_application_credential(cloud: Cloud, given: Json) -> tuple[str, Token]
     if "id" in given:
         credential = table.get(str(given["id"]))
         if credential is None:
-            raise NotFound(f"Could not find Application Credential: {given['id']}.")
+            raise NotFoundError(f"Could not find Application Credential: {given['id']}.")
     else:
         user = _find_user(cloud, given.get("user") or {})
         found = table.where(user_id=user.id, name=given.get("name")) if user else []
         if not found:
-            raise NotFound(f"Could not find Application Credential: {given.get('name')}.")
+            raise NotFoundError(f"Could not find Application Credential: {given.get('name')}.")
         credential = found[0]
     is_expired = credential.expires_at is not None and credential.expires_at <= cloud.now
     if is_expired or not is_secret(given.get("secret"), credential.secret_hash):
-        raise Unauthorized(REFUSED)
+        raise UnauthorizedError(REFUSED)
     user = _required(cloud.table(User).get(credential.user_id))
     project = _required(cloud.table(Project).get(credential.project_id))
     expires_at = min(cloud.now + LIFETIME, credential.expires_at or float("inf"))
@@ -150,5 +153,5 @@ def revoke_of_credential(cloud: Cloud, credential_id: str) -> None:
 
 def _required(record: Record | None) -> Any:
     if record is None:
-        raise Unauthorized(REFUSED)
+        raise UnauthorizedError(REFUSED)
     return record

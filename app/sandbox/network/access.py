@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from .. import quotas
 from ..cloud import Cloud
-from ..errors import BadRequest, Conflict, NotFound
+from ..errors import BadRequestError, ConflictError, NotFoundError
 from ..identity.models import Caller
 from .models import FloatingIP, Network, NetworkRecord, Port, Router, Rule, SecurityGroup, Subnet
 
@@ -48,25 +48,25 @@ def visible(cloud: Cloud, caller: Caller, kind: type[N]) -> list[N]:
 
 
 def find(cloud: Cloud, caller: Caller, kind: type[N], record_id: object) -> N:
-    """The record, when the caller may see it. Raises NotFound in Neutron's words."""
+    """The record, when the caller may see it. Raises NotFoundError in Neutron's words."""
     record = cloud.table(kind).get(str(record_id))
     if record is None or not sees(cloud, caller, record):
         name, words = MISSING[kind]
-        raise NotFound(words.format(record_id), name)
+        raise NotFoundError(words.format(record_id), name)
     return record
 
 
 def find_own(cloud: Cloud, caller: Caller, kind: type[N], record_id: object) -> N:
-    """The record, when the caller may change it. Raises NotFound: what is another's looks as if it weren't there."""
+    """The record, when the caller may change it. Raises NotFoundError, as if another's were not there."""
     record = find(cloud, caller, kind, record_id)
     if record.project_id != caller.project_id and not caller.is_admin:
         name, words = MISSING[kind]
-        raise NotFound(words.format(record_id), name)
+        raise NotFoundError(words.format(record_id), name)
     return record
 
 
 def check_quota(cloud: Cloud, project_id: str, *asked: tuple[type[NetworkRecord], int]) -> None:
-    """Raises Conflict (OverQuota) naming all that would not fit."""
+    """Raises ConflictError (OverQuota) naming all that would not fit."""
     if not project_id:
         return
     limits = quotas.limits(cloud, "network", project_id)
@@ -76,7 +76,7 @@ def check_quota(cloud: Cloud, project_id: str, *asked: tuple[type[NetworkRecord]
         if not quotas.fits(limits[QUOTA_NAMES[kind]], used(cloud, project_id, kind), number)
     ]
     if over:
-        raise Conflict(f"Quota exceeded for resources: {sorted(over)}.", "OverQuota")
+        raise ConflictError(f"Quota exceeded for resources: {sorted(over)}.", "OverQuota")
 
 
 def used(cloud: Cloud, project_id: str, kind: type[NetworkRecord]) -> int:
@@ -84,10 +84,10 @@ def used(cloud: Cloud, project_id: str, kind: type[NetworkRecord]) -> int:
 
 
 def text_of(values: dict[str, object], name: str, default: str = "") -> str:
-    """A name or description, at most 255 characters. Raises BadRequest."""
+    """A name or description, at most 255 characters. Raises BadRequestError."""
     value = values.get(name, default)
     if not isinstance(value, str):
-        raise BadRequest(f"Invalid input for {name}. Reason: '{value}' is not a valid string.")
+        raise BadRequestError(f"Invalid input for {name}. Reason: '{value}' is not a valid string.")
     if len(value) > 255:
-        raise BadRequest(f"Invalid input for {name}. Reason: '{value}' exceeds maximum length of 255.")
+        raise BadRequestError(f"Invalid input for {name}. Reason: '{value}' exceeds maximum length of 255.")
     return value

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from ..cloud import Cloud
-from ..errors import BadRequest, Conflict, NotFound
+from ..errors import BadRequestError, ConflictError, NotFoundError
 from .models import FixedIP, Network, Pool, Port, Subnet
 
 Address = IPv4Address | IPv6Address
@@ -44,29 +44,31 @@ def free(subnet: Subnet, used: set[str]) -> Iterator[str]:
 def draw(cloud: Cloud, subnet: Subnet) -> str | None:
     """A free address of the subnet's pools, or None."""
     window = [address for address, _ in zip(free(subnet, taken(cloud, subnet.id)), range(WINDOW), strict=False)]
-    return random.choice(window) if window else None  # noqa: S311
+    return random.SystemRandom().choice(window) if window else None
 
 
 def claim(cloud: Cloud, subnet: Subnet, address: str) -> FixedIP:
-    """This very address. Raises BadRequest, Conflict."""
+    """This very address. Raises BadRequestError, ConflictError."""
     try:
         wanted = ip_address(address)
     except ValueError as error:
-        raise BadRequest(f"Invalid input for fixed_ips. Reason: '{address}' is not a valid IP address.") from error
+        raise BadRequestError(f"Invalid input for fixed_ips. Reason: '{address}' is not a valid IP address.") from error
     if wanted not in ip_network(subnet.cidr):
-        raise BadRequest(
+        raise BadRequestError(
             f"Invalid IP address {address} for subnet {subnet.id} of network {subnet.network_id}.", "InvalidIpForSubnet"
         )
     if str(wanted) in taken(cloud, subnet.id):
-        raise Conflict(f"IP address {address} already allocated in subnet {subnet.id}", "IpAddressAlreadyAllocated")
+        raise ConflictError(
+            f"IP address {address} already allocated in subnet {subnet.id}", "IpAddressAlreadyAllocated"
+        )
     return FixedIP(subnet.id, str(wanted))
 
 
 def allocate(cloud: Cloud, network: Network, wanted: object) -> list[FixedIP]:
-    """Fixed IPs of a port: those asked for, else one of the network's first subnet with a free address of each version."""
+    """Fixed IPs of a port: those asked for, else one of each version, of the first subnet with a free address."""
     subnets = cloud.table(Subnet).where(network_id=network.id)
     if wanted is not None and not isinstance(wanted, list):
-        raise BadRequest("Invalid input for fixed_ips. Reason: Invalid data format for fixed IP.")
+        raise BadRequestError("Invalid input for fixed_ips. Reason: Invalid data format for fixed IP.")
     if wanted is not None:
         return [_asked_for(cloud, network, subnets, each) for each in wanted]
     found = []
@@ -79,15 +81,16 @@ def allocate(cloud: Cloud, network: Network, wanted: object) -> list[FixedIP]:
 
 def _asked_for(cloud: Cloud, network: Network, subnets: list[Subnet], wanted: object) -> FixedIP:
     if not isinstance(wanted, dict) or not (wanted.get("subnet_id") or wanted.get("ip_address")):
-        raise BadRequest("Invalid input for fixed_ips. Reason: Invalid data format for fixed IP.")
+        raise BadRequestError("Invalid input for fixed_ips. Reason: Invalid data format for fixed IP.")
     subnet_id, address = wanted.get("subnet_id"), wanted.get("ip_address")
     if subnet_id:
         subnet = cloud.table(Subnet).get(subnet_id)
         if subnet is None:
-            raise NotFound(f"Subnet {subnet_id} could not be found.", "SubnetNotFound")
+            raise NotFoundError(f"Subnet {subnet_id} could not be found.", "SubnetNotFound")
         if subnet.network_id != network.id:
-            raise BadRequest(
-                f"Invalid input for operation: Failed to create port on network {network.id}, because fixed_ips included"
+            raise BadRequestError(
+                f"Invalid input for operation: Failed to create port on network {network.id}, because"
+                " fixed_ips included"
                 f" invalid subnet {subnet_id}.",
                 "InvalidInput",
             )
@@ -97,8 +100,10 @@ def _asked_for(cloud: Cloud, network: Network, subnets: list[Subnet], wanted: ob
             if ip_address(str(address)) in ip_network(subnet.cidr):
                 return claim(cloud, subnet, str(address))
         except ValueError as error:
-            raise BadRequest(f"Invalid input for fixed_ips. Reason: '{address}' is not a valid IP address.") from error
-    raise BadRequest(
+            raise BadRequestError(
+                f"Invalid input for fixed_ips. Reason: '{address}' is not a valid IP address."
+            ) from error
+    raise BadRequestError(
         f"IP address {address} is not a valid IP for any of the subnets on the specified network.",
         "InvalidIpForNetwork",
     )
@@ -109,4 +114,4 @@ def _first_free(cloud: Cloud, network: Network, subnets: list[Subnet]) -> FixedI
         address = draw(cloud, subnet)
         if address is not None:
             return FixedIP(subnet.id, address)
-    raise Conflict(f"No more IP addresses available on network {network.id}.", "IpAddressGenerationFailure")
+    raise ConflictError(f"No more IP addresses available on network {network.id}.", "IpAddressGenerationFailure")

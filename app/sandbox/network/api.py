@@ -8,7 +8,7 @@ from flask import Blueprint, request
 
 from .. import quotas
 from ..cloud import Cloud
-from ..errors import BadRequest, Forbidden, NotFound
+from ..errors import BadRequestError, ForbiddenError, NotFoundError
 from ..identity.models import Caller
 from ..wire import Json, Reply, body, caller, cloud, part, public, url
 from . import access, documents, floating_ips, networks, ports, routers, security_groups
@@ -158,7 +158,7 @@ def _created(resource: Resource, values: Json) -> Any:
     _refuse_unknown(resource, values)
     project = values.get("project_id") or values.get("tenant_id")
     if project and project != caller().project_id and not caller().is_admin:
-        raise Forbidden(
+        raise ForbiddenError(
             f"(rule:create_{resource.key} and rule:create_{resource.key}:tenant_id) is disallowed by policy"
         )
     return resource.create(cloud(), caller(), values)
@@ -197,7 +197,7 @@ def _refuse_unknown(resource: Resource, values: Json) -> None:
     known = {"tenant_id", "project_id", *ATTRIBUTES[resource.key].split(), *WRITE_ONLY.get(resource.key, ())}
     unknown = [name for name in values if name not in known]
     if unknown:
-        raise BadRequest(f"Unrecognized attribute(s) '{', '.join(unknown)}'")
+        raise BadRequestError(f"Unrecognized attribute(s) '{', '.join(unknown)}'")
 
 
 @blueprint.get(COLLECTION + "/<record_id>")
@@ -240,7 +240,7 @@ def all_tags(collection: str, record_id: str) -> Reply:
         return {"tags": record.tags}
     tags = body().get("tags") if request.method == "PUT" else []
     if not isinstance(tags, list) or any(not isinstance(tag, str) or not 0 < len(tag) <= 255 for tag in tags):
-        raise BadRequest(f"Invalid input for operation: {tags} is not a valid list of tags.", "InvalidInput")
+        raise BadRequestError(f"Invalid input for operation: {tags} is not a valid list of tags.", "InvalidInput")
     _keep_tags(record, sorted(set(tags)))
     return ({"tags": sorted(set(tags))}, 200) if request.method == "PUT" else ("", 204)
 
@@ -252,7 +252,7 @@ def one_tag(collection: str, record_id: str, tag: str) -> Reply:
         _keep_tags(record, sorted({*record.tags, tag}))
         return "", 201
     if tag not in record.tags:
-        raise NotFound(f"Tag {tag} could not be found.", "TagNotFound")
+        raise NotFoundError(f"Tag {tag} could not be found.", "TagNotFound")
     if request.method == "DELETE":
         _keep_tags(record, [each for each in record.tags if each != tag])
     return "", 204
@@ -296,7 +296,7 @@ def show_default_quota(project_id: str) -> Reply:
 
 def own_project(project_id: str) -> str:
     if project_id != caller().project_id and not caller().is_admin:
-        raise Forbidden("(rule:get_quota) is disallowed by policy")
+        raise ForbiddenError("(rule:get_quota) is disallowed by policy")
     return project_id
 
 
@@ -308,7 +308,7 @@ def list_extensions() -> Reply:
 @blueprint.get("/v2.0/extensions/<alias>")
 def show_extension(alias: str) -> Reply:
     if alias not in EXTENSIONS:
-        raise NotFound(f"Extension with alias {alias} does not exist", "HTTPNotFound")
+        raise NotFoundError(f"Extension with alias {alias} does not exist", "HTTPNotFound")
     return {"extension": extension_document(alias)}
 
 

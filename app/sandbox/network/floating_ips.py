@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..cloud import Cloud
-from ..errors import BadRequest, Conflict, NotFound
+from ..errors import BadRequestError, ConflictError, NotFoundError
 from ..identity.models import Caller
 from .access import check_quota, find, find_own, text_of
 from .models import FLOATING_IP, FloatingIP, Network, Port, Router, Subnet
@@ -17,10 +17,12 @@ Json = dict[str, Any]
 
 def create_floating_ip(cloud: Cloud, caller: Caller, values: Json) -> FloatingIP:
     if not values.get("floating_network_id"):
-        raise BadRequest("Failed to parse request. Required attribute 'floating_network_id' not specified")
+        raise BadRequestError("Failed to parse request. Required attribute 'floating_network_id' not specified")
     network = find(cloud, caller, Network, values["floating_network_id"])
     if not network.is_external:
-        raise BadRequest(f"Bad floatingip request: Network {network.id} is not a valid external network.", "BadRequest")
+        raise BadRequestError(
+            f"Bad floatingip request: Network {network.id} is not a valid external network.", "BadRequest"
+        )
     check_quota(cloud, caller.project_id, (FloatingIP, 1))
     floating_id = str(uuid.uuid4())
     wanted: Json = {"device_id": floating_id, "device_owner": FLOATING_IP, "status": "N/A"}
@@ -31,7 +33,7 @@ def create_floating_ip(cloud: Cloud, caller: Caller, values: Json) -> FloatingIP
         wanted["fixed_ips"] = [{"subnet_id": values["subnet_id"]}]
     own_port = add_port(cloud, network, "", wanted, [])
     if not own_port.fixed_ips:
-        raise Conflict(
+        raise ConflictError(
             f"The external network {network.id} does not have any subnet with an address to give.",
             "ExternalIpAddressExhausted",
         )
@@ -59,10 +61,10 @@ def update_floating_ip(cloud: Cloud, caller: Caller, record: FloatingIP, values:
     if values.get("port_id"):
         return _associate(cloud, caller, record, values["port_id"], values.get("fixed_ip_address"))
     if values.get("fixed_ip_address"):
-        raise BadRequest(
+        raise BadRequestError(
             "Bad floatingip request: fixed_ip_address cannot be specified without a port_id.", "BadRequest"
         )
-    # Neutron reads an update without port_id as one that takes the floating IP off its port, unless only the rest changes.
+    # To take a floating IP off its port, set port_id to null, or send nothing at all (API reference).
     if "port_id" in values or "fixed_ip_address" in values or not values.keys() - {"port_id"}:
         return _disassociate(cloud, record)
     return record
@@ -86,29 +88,30 @@ def _associate(cloud: Cloud, caller: Caller, record: FloatingIP, port_id: str, a
     port = find_own(cloud, caller, Port, port_id)
     fixed = [each for each in port.fixed_ips if address in {None, each.ip_address} and ":" not in each.ip_address]
     if not port.fixed_ips or (not fixed and address is None):
-        raise BadRequest(
+        raise BadRequestError(
             f"Bad floatingip request: Cannot add floating IP to port {port.id} that has no fixed IPv4 addresses.",
             "BadRequest",
         )
     if not fixed:
-        raise BadRequest(f"Bad floatingip request: Port {port.id} does not have fixed ip {address}.", "BadRequest")
+        raise BadRequestError(f"Bad floatingip request: Port {port.id} does not have fixed ip {address}.", "BadRequest")
     if len(fixed) > 1:
-        raise BadRequest(
+        raise BadRequestError(
             f"Bad floatingip request: Port {port.id} has multiple fixed IPv4 addresses.  Must provide a specific IPv4"
             " address when assigning a floating IP.",
             "BadRequest",
         )
     router = _router_between(cloud, record.floating_network_id, fixed[0].subnet_id)
     if router is None:
-        raise NotFound(
+        raise NotFoundError(
             f"External network {record.floating_network_id} is not reachable from subnet {fixed[0].subnet_id}. "
             f"Therefore, cannot associate Port {port.id} with a Floating IP.",
             "ExternalGatewayForFloatingIPNotFound",
         )
     for other in cloud.table(FloatingIP).where(port_id=port.id, fixed_ip_address=fixed[0].ip_address):
         if other.id != record.id and other.floating_network_id == record.floating_network_id:
-            raise Conflict(
-                f"Cannot associate floating IP {record.floating_ip_address} ({record.id}) with port {port.id} using fixed"
+            raise ConflictError(
+                f"Cannot associate floating IP {record.floating_ip_address} ({record.id}) with port"
+                f" {port.id} using fixed"
                 f" IP {fixed[0].ip_address}, as that fixed IP already has a floating IP on external network"
                 f" {record.floating_network_id}.",
                 "FloatingIPPortAlreadyAssociated",
@@ -127,7 +130,7 @@ def _associate(cloud: Cloud, caller: Caller, record: FloatingIP, port_id: str, a
 
 
 def _router_between(cloud: Cloud, network_id: str, subnet_id: str) -> Router | None:
-    """The router with a gateway on the network and an interface on the subnet; the one at the subnet's gateway first."""
+    """The router from the network to the subnet; the one at the subnet's gateway first."""
     subnet = cloud.table(Subnet).get(subnet_id)
     found = None
     for router in cloud.table(Router).where(gateway_network_id=network_id):

@@ -1,11 +1,11 @@
-"""Lists as Neutron gives them: filters, fields, sorting and pages (Networking API, "Filtering and Column Selection")."""
+"""Lists as Neutron gives them: filters, fields, sorting, pages (Networking API, "Filtering and Column Selection")."""
 
 from typing import Any
 from urllib.parse import urlencode
 
 from werkzeug.datastructures import MultiDict
 
-from ..errors import BadRequest, NotFound
+from ..errors import BadRequestError, NotFoundError
 
 Json = dict[str, Any]
 PAGING = {"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"}
@@ -17,7 +17,7 @@ def is_true(text: object) -> bool:
 
 
 def listed(key: str, documents: list[Json], query: MultiDict[str, str], address: str) -> Json:
-    """The page of documents that the query asks for, with links to the next. Raises BadRequest, NotFound."""
+    """The page of documents that the query asks for, with links to the next. Raises BadRequestError, NotFoundError."""
     known = set(documents[0]) if documents else None
     found = documents
     for name in query:
@@ -39,7 +39,7 @@ def _passes(document: Json, name: str, wanted: list[str], known: set[str] | None
     if name == "security_groups":
         return bool(set(wanted) & set(document.get("security_groups", ())))
     if known is not None and name not in known:
-        raise BadRequest(
+        raise BadRequestError(
             f"Invalid input for operation: Filter parameters {{'{name}'}} are not supported.".replace("{{", "{")
         )
     value = document[name]
@@ -50,10 +50,7 @@ def _passes(document: Json, name: str, wanted: list[str], known: set[str] | None
 
 def _has_tags(document: Json, name: str, wanted: list[str]) -> bool:
     tags = set(document["tags"])
-    if name.endswith("any"):
-        found = bool(tags & set(wanted))
-    else:
-        found = set(wanted) <= tags
+    found = bool(tags & set(wanted)) if name.endswith("any") else set(wanted) <= tags
     return found != name.startswith("not")
 
 
@@ -77,13 +74,13 @@ def _has_addresses(document: Json, wanted: list[str]) -> bool:
 def _sorted(documents: list[Json], query: MultiDict[str, str]) -> list[Json]:
     keys, directions = query.getlist("sort_key"), query.getlist("sort_dir")
     if directions and len(directions) != len(keys):
-        raise BadRequest("The number of sort_keys and sort_dirs must be same")
+        raise BadRequestError("The number of sort_keys and sort_dirs must be same")
     found = list(documents)
     for key, direction in reversed(list(zip(keys, directions or ["asc"] * len(keys), strict=True))):
         if direction not in {"asc", "desc"}:
-            raise BadRequest("The sort_dir must be 'asc' or 'desc'")
+            raise BadRequestError("The sort_dir must be 'asc' or 'desc'")
         if documents and key not in documents[0]:
-            raise BadRequest(f"{key} is invalid attribute for sort_keys")
+            raise BadRequestError(f"{key} is invalid attribute for sort_keys")
         found.sort(key=lambda each: str(each[key]), reverse=direction == "desc")
     return found
 
@@ -91,12 +88,14 @@ def _sorted(documents: list[Json], query: MultiDict[str, str]) -> list[Json]:
 def _page(key: str, documents: list[Json], query: MultiDict[str, str], address: str) -> tuple[list[Json], list[Json]]:
     limit_text, marker = query.get("limit"), query.get("marker")
     if limit_text is not None and not limit_text.isdigit():
-        raise BadRequest(f"Invalid input for operation: Limit must be an integer 0 or greater and not '{limit_text}'.")
+        raise BadRequestError(
+            f"Invalid input for operation: Limit must be an integer 0 or greater and not '{limit_text}'."
+        )
     start = 0
     if marker:
         ids = [each["id"] for each in documents]
         if marker not in ids:
-            raise NotFound(f"Could not find marker {marker}.", f"{key}NotFound")
+            raise NotFoundError(f"Could not find marker {marker}.", f"{key}NotFoundError")
         start = ids.index(marker) + 1
     rest = documents[start:]
     limit = int(limit_text or 0)

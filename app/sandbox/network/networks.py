@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from ..cloud import Cloud
-from ..errors import BadRequest, Conflict, Forbidden, NotFound
+from ..errors import BadRequestError, ConflictError, ForbiddenError, NotFoundError
 from ..identity.models import Caller
 from .access import check_quota, find, find_own, text_of
 from .addresses import default_pools
@@ -25,11 +25,11 @@ ADMIN_ONLY = (
 def create_network(cloud: Cloud, caller: Caller, values: Json) -> Network:
     for name in ADMIN_ONLY:
         if values.get(name) and not caller.is_admin:
-            raise Forbidden(f"((rule:create_network and rule:create_network:{name})) is disallowed by policy")
+            raise ForbiddenError(f"((rule:create_network and rule:create_network:{name})) is disallowed by policy")
     check_quota(cloud, caller.project_id, (Network, 1))
     mtu = values.get("mtu", 0) or 1450
     if not isinstance(mtu, int) or not 68 <= mtu <= 1500:
-        raise BadRequest(
+        raise BadRequestError(
             f"Invalid input for operation: Requested MTU is too big, maximum is 1450: {mtu}.", "InvalidInput"
         )
     return cloud.table(Network).put(
@@ -53,7 +53,7 @@ def create_network(cloud: Cloud, caller: Caller, values: Json) -> Network:
 
 def update_network(cloud: Cloud, caller: Caller, record: Network, values: Json) -> Network:
     if record.project_id != caller.project_id and not caller.is_admin:
-        raise Forbidden("rule:update_network is disallowed by policy")
+        raise ForbiddenError("rule:update_network is disallowed by policy")
     return cloud.table(Network).put(
         replace(
             record,
@@ -71,10 +71,10 @@ def update_network(cloud: Cloud, caller: Caller, record: Network, values: Json) 
 
 def delete_network(cloud: Cloud, caller: Caller, record: Network) -> None:
     if record.project_id != caller.project_id and not caller.is_admin:
-        raise Forbidden("rule:delete_network is disallowed by policy")
+        raise ForbiddenError("rule:delete_network is disallowed by policy")
     ports = cloud.table(Port).where(network_id=record.id)
     if ports:
-        raise Conflict(
+        raise ConflictError(
             f"Unable to complete operation on network {record.id}. There are one or more ports still in use on the"
             f" network, id for these ports is: {','.join(port.id for port in ports)}.",
             "NetworkInUse",
@@ -86,15 +86,17 @@ def delete_network(cloud: Cloud, caller: Caller, record: Network) -> None:
 
 def create_subnet(cloud: Cloud, caller: Caller, values: Json) -> Subnet:
     if not values.get("network_id"):
-        raise BadRequest("Failed to parse request. Required attribute 'network_id' not specified")
+        raise BadRequestError("Failed to parse request. Required attribute 'network_id' not specified")
     network = find(cloud, caller, Network, values["network_id"])
     if network.project_id != caller.project_id and not caller.is_admin:
-        raise NotFound(f"Network {network.id} could not be found.", "NetworkNotFound")
+        raise NotFoundError(f"Network {network.id} could not be found.", "NetworkNotFound")
     version, cidr = values.get("ip_version"), values.get("cidr")
     if version not in {4, 6}:
-        raise BadRequest(f"Invalid input for ip_version. Reason: '{version}' is not in [4, 6].")
+        raise BadRequestError(f"Invalid input for ip_version. Reason: '{version}' is not in [4, 6].")
     if not isinstance(cidr, str):
-        raise BadRequest("Bad subnets request: a subnetpool must be specified in the absence of a cidr.", "BadRequest")
+        raise BadRequestError(
+            "Bad subnets request: a subnetpool must be specified in the absence of a cidr.", "BadRequest"
+        )
     cidr = _checked_cidr(cloud, network, cidr, version)
     gateway_ip = _gateway(cidr, values)
     check_quota(cloud, caller.project_id, (Subnet, 1))
@@ -122,22 +124,22 @@ def create_subnet(cloud: Cloud, caller: Caller, values: Json) -> Subnet:
 
 
 def _checked_cidr(cloud: Cloud, network: Network, cidr: str, version: int) -> str:
-    """The CIDR in its plain form. Raises BadRequest when it is none, of the other version, or overlaps another subnet."""
+    """The CIDR in its plain form. Raises BadRequestError: it is none, of the other version, or overlaps."""
     try:
         wanted = ip_network(cidr, strict=False)
     except ValueError as error:
-        raise BadRequest(f"Invalid input for cidr. Reason: '{cidr}' is not a valid IP subnet.") from error
+        raise BadRequestError(f"Invalid input for cidr. Reason: '{cidr}' is not a valid IP subnet.") from error
     if "/" not in cidr:
-        raise BadRequest(
+        raise BadRequestError(
             f"Invalid input for cidr. Reason: '{cidr}' isn't a recognized IP subnet cidr, '{cidr}/32' is recommended."
         )
     if wanted.version != version:
-        raise BadRequest(
+        raise BadRequestError(
             f"Invalid input for operation: cidr '{cidr}' does not match the ip_version '{version}'.", "InvalidInput"
         )
     for subnet in cloud.table(Subnet).where(network_id=network.id, ip_version=version):
-        if wanted.overlaps(ip_network(subnet.cidr)):  # type: ignore[arg-type]
-            raise BadRequest(
+        if wanted.overlaps(ip_network(subnet.cidr)):
+            raise BadRequestError(
                 f"Invalid input for operation: Requested subnet with cidr: {wanted} for network: {network.id} overlaps"
                 f" with another subnet.",
                 "InvalidInput",
@@ -155,11 +157,11 @@ def _gateway(cidr: str, values: Json) -> str | None:
     try:
         gateway = ip_address(values["gateway_ip"])
     except ValueError as error:
-        raise BadRequest(
+        raise BadRequestError(
             f"Invalid input for gateway_ip. Reason: '{values['gateway_ip']}' is not a valid IP address."
         ) from error
     if gateway in {network.network_address, network.broadcast_address} and network.prefixlen < 31:
-        raise BadRequest("Invalid input for operation: Gateway is not valid on subnet.", "InvalidInput")
+        raise BadRequestError("Invalid input for operation: Gateway is not valid on subnet.", "InvalidInput")
     return str(gateway)
 
 
@@ -167,30 +169,33 @@ def _pools(cidr: str, gateway_ip: str | None, wanted: object) -> list[Pool]:
     if not wanted:
         return default_pools(cidr, gateway_ip)
     if not isinstance(wanted, list):
-        raise BadRequest(f"Invalid input for allocation_pools. Reason: Invalid data format for IP pool: '{wanted}'.")
-    network, pools = ip_network(cidr), []
+        raise BadRequestError(
+            f"Invalid input for allocation_pools. Reason: Invalid data format for IP pool: '{wanted}'."
+        )
+    network = ip_network(cidr)
+    pools: list[Pool] = []
     for each in wanted:
         try:
             start, end = ip_address(each["start"]), ip_address(each["end"])
         except (KeyError, TypeError, ValueError) as error:
-            raise BadRequest(
+            raise BadRequestError(
                 f"Invalid input for allocation_pools. Reason: Invalid data format for IP pool: '{each}'."
             ) from error
         name = f"{start}-{end}"
         if int(start) > int(end):
-            raise BadRequest(f"The allocation pool {name} is not valid.", "InvalidAllocationPool")
+            raise BadRequestError(f"The allocation pool {name} is not valid.", "InvalidAllocationPool")
         if start not in network or end not in network:
-            raise BadRequest(
+            raise BadRequestError(
                 f"The allocation pool {name} spans beyond the subnet cidr {cidr}.", "OutOfBoundsAllocationPool"
             )
         for other in pools:
             if int(ip_address(other.start)) <= int(end) and int(start) <= int(ip_address(other.end)):
-                raise Conflict(
+                raise ConflictError(
                     f"Found overlapping allocation pools: {other.start}-{other.end} {name} for subnet {cidr}.",
                     "OverlappingAllocationPools",
                 )
         if gateway_ip and int(start) <= int(ip_address(gateway_ip)) <= int(end):
-            raise Conflict(
+            raise ConflictError(
                 f"Gateway ip {gateway_ip} conflicts with allocation pool {name}.",
                 "GatewayConflictWithAllocationPools",
             )
@@ -201,9 +206,9 @@ def _pools(cidr: str, gateway_ip: str | None, wanted: object) -> list[Pool]:
 def _name_servers(wanted: object) -> list[str]:
     servers = wanted or []
     if not isinstance(servers, list) or len(set(servers)) != len(servers):
-        raise BadRequest(f"Invalid input for dns_nameservers. Reason: Duplicate nameserver in '{wanted}'.")
+        raise BadRequestError(f"Invalid input for dns_nameservers. Reason: Duplicate nameserver in '{wanted}'.")
     if len(servers) > 5:
-        raise BadRequest(
+        raise BadRequestError(
             "Unable to complete operation for subnet. The number of DNS nameservers exceeds the limit 5.",
             "DNSNameServersExhausted",
         )
@@ -211,7 +216,7 @@ def _name_servers(wanted: object) -> list[str]:
         try:
             ip_address(each)
         except ValueError as error:
-            raise BadRequest(
+            raise BadRequestError(
                 f"Invalid input for dns_nameservers. Reason: '{each}' is not a valid nameserver."
             ) from error
     return servers
@@ -221,7 +226,7 @@ def update_subnet(cloud: Cloud, caller: Caller, record: Subnet, values: Json) ->
     record = find_own(cloud, caller, Subnet, record.id)
     for name in ("cidr", "ip_version", "network_id"):
         if name in values:
-            raise BadRequest(f"Cannot update read-only attribute {name}")
+            raise BadRequestError(f"Cannot update read-only attribute {name}")
     gateway_ip = _gateway(record.cidr, values) if "gateway_ip" in values else record.gateway_ip
     pools = record.allocation_pools
     if "allocation_pools" in values:
@@ -231,7 +236,7 @@ def update_subnet(cloud: Cloud, caller: Caller, record: Subnet, values: Json) ->
             p for p in pools if int(ip_address(p.start)) <= int(ip_address(gateway_ip)) <= int(ip_address(p.end))
         ]
         if in_pool:
-            raise Conflict(
+            raise ConflictError(
                 f"Gateway ip {gateway_ip} conflicts with allocation pool {in_pool[0].start}-{in_pool[0].end}.",
                 "GatewayConflictWithAllocationPools",
             )
@@ -256,8 +261,9 @@ def delete_subnet(cloud: Cloud, caller: Caller, record: Subnet) -> None:
     record = find_own(cloud, caller, Subnet, record.id)
     holders = [port for port in cloud.table(Port) if any(each.subnet_id == record.id for each in port.fixed_ips)]
     if holders:
-        raise Conflict(
-            f"Unable to complete operation on subnet {record.id}: One or more ports have an IP allocation from this subnet.",
+        raise ConflictError(
+            f"Unable to complete operation on subnet {record.id}: One or more ports have an IP"
+            " allocation from this subnet.",
             "SubnetInUse",
         )
     cloud.table(Subnet).drop(record.id)

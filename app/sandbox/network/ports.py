@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..cloud import Cloud
-from ..errors import BadRequest, Conflict, Forbidden, NotFound
+from ..errors import BadRequestError, ConflictError, ForbiddenError, NotFoundError
 from ..identity.models import Caller
 from .access import check_quota, find, find_own, text_of
 from .addresses import allocate
@@ -22,13 +22,13 @@ def new_mac() -> str:
 
 def create_port(cloud: Cloud, caller: Caller, values: Json) -> Port:
     if not values.get("network_id"):
-        raise BadRequest("Failed to parse request. Required attribute 'network_id' not specified")
+        raise BadRequestError("Failed to parse request. Required attribute 'network_id' not specified")
     network = find(cloud, caller, Network, values["network_id"])
     if network.project_id != caller.project_id and not network.is_shared and not caller.is_admin:
         if values.get("fixed_ips"):
-            raise Forbidden("(rule:create_port and (rule:create_port:fixed_ips)) is disallowed by policy")
+            raise ForbiddenError("(rule:create_port and (rule:create_port:fixed_ips)) is disallowed by policy")
         if not network.is_external:
-            raise NotFound(f"Network {network.id} could not be found.", "NetworkNotFound")
+            raise NotFoundError(f"Network {network.id} could not be found.", "NetworkNotFound")
     check_quota(cloud, caller.project_id, (Port, 1))
     return add_port(cloud, network, caller.project_id, values, _groups(cloud, caller, network, values))
 
@@ -37,7 +37,7 @@ def add_port(cloud: Cloud, network: Network, project_id: str, values: Json, secu
     """A new port on the network, its addresses allocated. Raises as the allocation does."""
     mac = str(values.get("mac_address") or new_mac()).lower()
     if cloud.table(Port).where(network_id=network.id, mac_address=mac):
-        raise Conflict(
+        raise ConflictError(
             f"Unable to complete operation for network {network.id}. The mac address {mac} is in use.",
             "MacAddressInUse",
         )
@@ -74,7 +74,7 @@ def _groups(cloud: Cloud, caller: Caller, network: Network, values: Json) -> lis
     if wanted is None:
         return [default_group(cloud, caller.project_id).id] if has_security else []
     if wanted and not has_security:
-        raise Conflict(
+        raise ConflictError(
             "Port Security must be enabled in order to have allowed address pairs or security groups on a port.",
             "PortSecurityAndIPRequiredForSecurityGroups",
         )
@@ -84,10 +84,10 @@ def _groups(cloud: Cloud, caller: Caller, network: Network, values: Json) -> lis
 def _pairs(wanted: object) -> list[dict[str, str]]:
     pairs = wanted or []
     if not isinstance(pairs, list) or any(not isinstance(each, dict) or "ip_address" not in each for each in pairs):
-        raise BadRequest("AllowedAddressPair must contain ip_address", "AllowedAddressPairsMissingIP")
+        raise BadRequestError("AllowedAddressPair must contain ip_address", "AllowedAddressPairsMissingIP")
     kept = [{key: str(each[key]) for key in ("ip_address", "mac_address") if each.get(key)} for each in pairs]
     if len({tuple(sorted(each.items())) for each in kept}) != len(kept):
-        raise BadRequest("Request contains duplicate address pair", "DuplicateAddressPairInRequest")
+        raise BadRequestError("Request contains duplicate address pair", "DuplicateAddressPairInRequest")
     return kept
 
 
@@ -112,7 +112,7 @@ def update_port(cloud: Cloud, caller: Caller, record: Port, values: Json) -> Por
     for name in ("name", "description", "device_id", "device_owner", "dns_name"):
         changes[name] = text_of(values, name, getattr(record, name))
     if changes.get("port_security_enabled") is False and changes.get("security_groups", record.security_groups):
-        raise Conflict(
+        raise ConflictError(
             "Port has security group associated. Cannot disable port security or IP address until security group is"
             " removed.",
             "PortSecurityPortHasSecurityGroup",
@@ -137,7 +137,7 @@ def _moved_addresses(cloud: Cloud, record: Port, wanted: object) -> list[FixedIP
     addresses = {each.ip_address for each in found}
     for floating in cloud.table(FloatingIP).where(port_id=record.id):
         if floating.fixed_ip_address not in addresses:
-            raise BadRequest(
+            raise BadRequestError(
                 f"Cannot remove fixed IP {floating.fixed_ip_address} of port {record.id}: a floating IP leads to it.",
                 "BadRequest",
             )
@@ -147,7 +147,7 @@ def _moved_addresses(cloud: Cloud, record: Port, wanted: object) -> list[FixedIP
 def delete_port(cloud: Cloud, caller: Caller, record: Port) -> None:
     record = find_own(cloud, caller, Port, record.id)
     if record.device_owner in {ROUTER_INTERFACE, ROUTER_GATEWAY, FLOATING_IP}:
-        raise Conflict(
+        raise ConflictError(
             f"Port {record.id} cannot be deleted directly via the port API: has device owner {record.device_owner}.",
             "ServicePortInUse",
         )

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from ..cloud import Cloud
-from ..errors import BadRequest, Conflict, NotFound
+from ..errors import BadRequestError, ConflictError, NotFoundError
 from ..identity.models import Caller
 from .access import check_quota, find, find_own, text_of
 from .models import ROUTER_GATEWAY, ROUTER_INTERFACE, FloatingIP, Network, Port, Router, Subnet
@@ -52,13 +52,13 @@ def update_router(cloud: Cloud, caller: Caller, record: Router, values: Json) ->
 
 
 def _set_gateway(cloud: Cloud, caller: Caller, router: Router, wanted: object) -> Router:
-    """Gives the router this gateway, another or (empty) none. Raises BadRequest, NotFound, Conflict."""
+    """Gives the router this gateway, another or (empty) none. Raises BadRequestError, NotFoundError, ConflictError."""
     network_id = wanted.get("network_id") if isinstance(wanted, dict) else None
     if network_id == router.gateway_network_id:
         return router
     network = find(cloud, caller, Network, network_id) if network_id else None
     if network is not None and not network.is_external:
-        raise BadRequest(f"Bad router request: Network {network.id} is not an external network.", "BadRequest")
+        raise BadRequestError(f"Bad router request: Network {network.id} is not an external network.", "BadRequest")
     if router.gateway_network_id:
         _clear_gateway(cloud, router)
     router = cloud.table(Router).put(replace(router, gateway_network_id=network.id if network else None))
@@ -73,7 +73,7 @@ def _set_gateway(cloud: Cloud, caller: Caller, router: Router, wanted: object) -
 def _clear_gateway(cloud: Cloud, router: Router) -> None:
     network_id = router.gateway_network_id
     if cloud.table(FloatingIP).where(router_id=router.id, floating_network_id=network_id):
-        raise Conflict(
+        raise ConflictError(
             f"Gateway cannot be updated for router {router.id}, since a gateway to external network {network_id} is"
             " required by one or more floating IPs.",
             "RouterExternalGatewayInUseByFloatingIp",
@@ -85,7 +85,7 @@ def _clear_gateway(cloud: Cloud, router: Router) -> None:
 def delete_router(cloud: Cloud, caller: Caller, record: Router) -> None:
     router = find_own(cloud, caller, Router, record.id)
     if interfaces(cloud, router):
-        raise Conflict(f"Router {router.id} still has ports", "RouterInUse")
+        raise ConflictError(f"Router {router.id} still has ports", "RouterInUse")
     _clear_gateway(cloud, router)
     cloud.table(Router).drop(router.id)
 
@@ -95,23 +95,23 @@ def interfaces(cloud: Cloud, router: Router) -> list[Port]:
 
 
 def add_interface(cloud: Cloud, caller: Caller, router_id: str, values: Json) -> Json:
-    """Carries out `add_router_interface`; what Neutron answers to it. Raises BadRequest, NotFound, Conflict."""
+    """Carries out `add_router_interface`. Raises BadRequestError, NotFoundError, ConflictError."""
     router = find_own(cloud, caller, Router, router_id)
     subnet_id, port_id = values.get("subnet_id"), values.get("port_id")
     if not subnet_id and not port_id:
-        raise BadRequest("Bad router request: Either subnet_id or port_id must be specified.", "BadRequest")
+        raise BadRequestError("Bad router request: Either subnet_id or port_id must be specified.", "BadRequest")
     if subnet_id and port_id:
-        raise BadRequest("Bad router request: Cannot specify both subnet-id and port-id.", "BadRequest")
+        raise BadRequestError("Bad router request: Cannot specify both subnet-id and port-id.", "BadRequest")
     if port_id:
         port = find_own(cloud, caller, Port, port_id)
         if port.device_id:
-            raise Conflict(
+            raise ConflictError(
                 f"Unable to complete operation on port {port.id} for network {port.network_id}. Port already has an"
                 f" attached device {port.device_id}.",
                 "PortInUse",
             )
         if not port.fixed_ips:
-            raise BadRequest("Bad router request: Router port must have at least one fixed IP.", "BadRequest")
+            raise BadRequestError("Bad router request: Router port must have at least one fixed IP.", "BadRequest")
         for each in port.fixed_ips:
             _refuse_overlap(cloud, router, find(cloud, caller, Subnet, each.subnet_id))
         port = cloud.table(Port).put(
@@ -121,7 +121,9 @@ def add_interface(cloud: Cloud, caller: Caller, router_id: str, values: Json) ->
         subnet = find(cloud, caller, Subnet, subnet_id)
         _refuse_overlap(cloud, router, subnet)
         if not subnet.gateway_ip:
-            raise BadRequest("Bad router request: Subnet for router interface must have a gateway IP.", "BadRequest")
+            raise BadRequestError(
+                "Bad router request: Subnet for router interface must have a gateway IP.", "BadRequest"
+            )
         check_quota(cloud, router.project_id, (Port, 1))
         network = cloud.table(Network).get(subnet.network_id)
         assert network is not None
@@ -150,10 +152,12 @@ def _refuse_overlap(cloud: Cloud, router: Router, subnet: Subnet) -> None:
     for port in interfaces(cloud, router):
         for each in port.fixed_ips:
             if each.subnet_id == subnet.id:
-                raise BadRequest(f"Bad router request: Router already has a port on subnet {subnet.id}.", "BadRequest")
+                raise BadRequestError(
+                    f"Bad router request: Router already has a port on subnet {subnet.id}.", "BadRequest"
+                )
             other = cloud.table(Subnet).get(each.subnet_id)
-            if other and ip_network(other.cidr).overlaps(ip_network(subnet.cidr)):  # type: ignore[arg-type]
-                raise BadRequest(
+            if other and ip_network(other.cidr).overlaps(ip_network(subnet.cidr)):
+                raise BadRequestError(
                     f"Bad router request: Cidr {subnet.cidr} of subnet {subnet.id} overlaps with cidr {other.cidr} of"
                     f" subnet {other.id}.",
                     "BadRequest",
@@ -161,26 +165,26 @@ def _refuse_overlap(cloud: Cloud, router: Router, subnet: Subnet) -> None:
 
 
 def remove_interface(cloud: Cloud, caller: Caller, router_id: str, values: Json) -> Json:
-    """Carries out `remove_router_interface`. Raises BadRequest, NotFound, Conflict."""
+    """Carries out `remove_router_interface`. Raises BadRequestError, NotFoundError, ConflictError."""
     router = find_own(cloud, caller, Router, router_id)
     subnet_id, port_id = values.get("subnet_id"), values.get("port_id")
     if not subnet_id and not port_id:
-        raise BadRequest("Invalid body: Either subnet_id or port_id must be specified.", "BadRequest")
+        raise BadRequestError("Invalid body: Either subnet_id or port_id must be specified.", "BadRequest")
     if port_id:
         port = cloud.table(Port).get(port_id)
         if port is None or port.device_id != router.id or port.device_owner != ROUTER_INTERFACE:
-            raise NotFound(
+            raise NotFoundError(
                 f"Router {router.id} does not have an interface with id {port_id}", "RouterInterfaceNotFound"
             )
         if subnet_id and subnet_id not in {each.subnet_id for each in port.fixed_ips}:
-            raise Conflict(f"Subnet {subnet_id} and port {port_id} do not match.", "SubnetMismatchForPort")
+            raise ConflictError(f"Subnet {subnet_id} and port {port_id} do not match.", "SubnetMismatchForPort")
     else:
         find(cloud, caller, Subnet, subnet_id)
         on_subnet = [
             each for each in interfaces(cloud, router) if subnet_id in {fixed.subnet_id for fixed in each.fixed_ips}
         ]
         if not on_subnet:
-            raise NotFound(
+            raise NotFoundError(
                 f"Router {router.id} has no interface on subnet {subnet_id}", "RouterInterfaceNotFoundForSubnet"
             )
         port = on_subnet[0]
@@ -197,14 +201,14 @@ def _refuse_while_in_use(cloud: Cloud, router: Router, port: Port) -> None:
         for floating in cloud.table(FloatingIP).where(router_id=router.id):
             target = cloud.table(Port).get(floating.port_id or "")
             if target and any(each.subnet_id == fixed.subnet_id for each in target.fixed_ips):
-                raise Conflict(
+                raise ConflictError(
                     f"Router interface for subnet {fixed.subnet_id} on router {router.id} cannot be deleted, as it is"
                     " required by one or more floating IPs.",
                     "RouterInterfaceInUseByFloatingIP",
                 )
         for route in router.routes:
             if network is not None and ip_network(route["nexthop"]).subnet_of(network):  # type: ignore[arg-type]
-                raise Conflict(
+                raise ConflictError(
                     f"Router interface for subnet {fixed.subnet_id} on router {router.id} cannot be deleted, as it is"
                     " required by one or more routes.",
                     "RouterInterfaceInUseByRoute",

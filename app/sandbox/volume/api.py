@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, g, request
 
 from .. import quotas, stamps
-from ..errors import BadRequest, NotAcceptable, NotFound
+from ..errors import BadRequestError, NotAcceptableError, NotFoundError
 from ..identity.models import Project
 from ..wire import Json, Reply, body, caller, cloud, page_limit, part, public, url
 from . import volumes
@@ -58,10 +58,12 @@ def take_microversion() -> None:
             continue
         major, _, minor = text.partition(".")
         if not (major.isdigit() and minor.isdigit()):
-            raise BadRequest(f"API Version String '{text}' is of invalid format. Must be of format MajorNum.MinorNum.")
+            raise BadRequestError(
+                f"API Version String '{text}' is of invalid format. Must be of format MajorNum.MinorNum."
+            )
         g.microversion = (int(major), int(minor))
         if not LOWEST <= g.microversion <= HIGHEST:
-            raise NotAcceptable(f"Version {text} is not supported by the API. Minimum is 3.0 and maximum is 3.71.")
+            raise NotAcceptableError(f"Version {text} is not supported by the API. Minimum is 3.0 and maximum is 3.71.")
 
 
 @blueprint.after_request
@@ -136,9 +138,9 @@ def create_volume() -> Reply:
 
 
 def check_url() -> None:
-    """Raises BadRequest when the path is another project's than the token."""
+    """Raises BadRequestError when the path is another project's than the token."""
     if g.url_project not in {None, caller().project_id}:
-        raise BadRequest("Malformed request url")
+        raise BadRequestError("Malformed request url")
 
 
 @blueprint.get(f"{OF_PROJECT}/volumes")
@@ -154,7 +156,7 @@ def list_volumes() -> Reply:
     if marker:
         ids = [each.id for each in found]
         if marker not in ids:
-            raise NotFound(f"Marker {marker} could not be found.")
+            raise NotFoundError(f"Marker {marker} could not be found.")
         found = found[ids.index(marker) + 1 :]
     with_details = request.path.endswith("/detail")
     items = [document(each) for each in found[:limit]]
@@ -183,7 +185,7 @@ def update_volume(volume_id: str) -> Reply:
     volume, values = volumes.find(cloud(), caller(), volume_id), part("volume")
     changes: Json = {key: values[key] for key in ("name", "description", "metadata") if key in values}
     if not changes:
-        raise BadRequest(
+        raise BadRequestError(
             "Invalid input for field/attribute volume. At least one of name, description, metadata is needed."
         )
     return {"volume": document(volumes.change(cloud(), volume, **changes))}
@@ -209,7 +211,7 @@ def volume_metadata(volume_id: str) -> Reply:
 def delete_metadata(volume_id: str, key: str) -> Reply:
     volume = volumes.find(cloud(), caller(), volume_id)
     if key not in volume.metadata:
-        raise NotFound(f"Volume {volume_id} has no metadata with key {key}.")
+        raise NotFoundError(f"Volume {volume_id} has no metadata with key {key}.")
     volumes.change(cloud(), volume, metadata={k: v for k, v in volume.metadata.items() if k != key})
     return "", 200
 
@@ -226,7 +228,7 @@ def act(volume_id: str) -> Reply:
         case "os-reset_status" | "os-force_delete" | "os-force_detach" as name:
             raise volumes.refuse_policy(f"volume_extension:volume_admin_actions:{name.removeprefix('os-')}")
         case name:
-            raise BadRequest(f"There is no such action: {name}")
+            raise BadRequestError(f"There is no such action: {name}")
     return "", 202
 
 
@@ -253,7 +255,7 @@ def show_type(type_id: str) -> Reply:
         return {"volume_type": type_document(cloud().table(VolumeType).where(name=DEFAULT_TYPE)[0])}
     found = cloud().table(VolumeType).get(type_id)
     if found is None:
-        raise NotFound(f"Volume type {type_id} could not be found.")
+        raise NotFoundError(f"Volume type {type_id} could not be found.")
     return {"volume_type": type_document(found)}
 
 
@@ -271,7 +273,7 @@ def empty_list(kind: str) -> Reply:
 
 @blueprint.get(f"{OF_PROJECT}/<any(snapshots,backups):kind>/<record_id>")
 def no_such_record(kind: str, record_id: str) -> Reply:
-    raise NotFound(f"{kind[:-1].capitalize()} {record_id} could not be found.")
+    raise NotFoundError(f"{kind[:-1].capitalize()} {record_id} could not be found.")
 
 
 @blueprint.get(f"{OF_PROJECT}/os-quota-sets/<target>")
