@@ -68,7 +68,7 @@ def last_lines(log: Path, start: int = 0, lines: int = 3) -> str:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(start, size - TAIL_BYTES))
         text = file.read().decode(errors="replace")
-    kept = [line.strip() for line in text.splitlines() if line.strip()][-lines:]
+    kept = [line.strip() for line in text.splitlines() if line.strip(" ^~")][-lines:]
     return " | ".join(kept) or "it printed nothing"
 
 

@@ -25,10 +25,12 @@ PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.1
 STEADY_SECONDS = 10
 """A program that lived so long is taken as healthy: its next death is the first again."""
-LONGEST_PAUSE_SECONDS = 4
+LONGEST_PAUSE_SECONDS = 3
 """Between a death and the restart; a dead hub is back within 5 s."""
 DEATHS_AT_START = 3
 """A program that dies so often before it was ready once is given up, and all with it."""
+DEATHS_TOLD = 3
+"""In a row; a program that goes on dying is told of in its log."""
 
 
 class GaveUpError(RuntimeError):
@@ -110,7 +112,8 @@ class Supervisor:
             if running.restart_at is not None:
                 if now >= running.restart_at:
                     running.process, running.started, running.restart_at = _start(running.program), now, None
-                    self.say(f"The {running.program.name} was started again")
+                    if running.deaths <= DEATHS_TOLD:
+                        self.say(f"Started again: {running.program.name}")
             elif running.process.poll() is not None:
                 self._mourn(running, now)
 
@@ -122,7 +125,9 @@ class Supervisor:
         if not running.was_ready and running.deaths >= DEATHS_AT_START:
             raise GaveUpError(words)
         running.restart_at = now + min(0.25 * 2**running.deaths, LONGEST_PAUSE_SECONDS)
-        self.say(words)
+        if running.deaths <= DEATHS_TOLD:
+            more = "" if running.deaths < DEATHS_TOLD else " (it is tried again and again; nothing more is said of it)"
+            self.say(words + more)
 
     def _end_all(self) -> None:
         """Last started, first ended; the hub has its time before the cloud goes."""

@@ -200,3 +200,11 @@ def test_a_stop_during_the_start_ends_all(room: Room) -> None:
     assert not room.says("READY")
     assert not lives(room.pids("sandbox")[0])
     assert room.pids("hub") == []
+
+
+def test_one_that_goes_on_dying_is_told_of_three_times_and_tried_on(room: Room) -> None:
+    dies = STEADY.replace("while True: signal.pause()", "raise SystemExit('no cloud')")
+    room.start(("sandbox", STEADY), ("nodes", dies), ("hub", STEADY))
+    until(lambda: len(room.pids("nodes")) == 5)
+    assert room.output.read_text().count("The nodes ended (exit code 1): no cloud") == 3
+    assert room.says("READY")
