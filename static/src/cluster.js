@@ -14,6 +14,12 @@ const SUCCESS = ["build_success", "provisioning_success"];
 const WITH_NODES = ["build_error", "build_success", "provisioning_running", "provisioning_success", "provisioning_error", "destroy_error"];
 
 export function clusterPage() {
+  let status = null;
+  let poller = null;
+  let nodesPoller = null;
+  let clock = null;
+  let settled = false;
+
   return {
     hostname: "",
     words: {},
@@ -40,32 +46,37 @@ export function clusterPage() {
     init() {
       this.hostname = this.$root.dataset.hostname;
       this.words = JSON.parse(document.getElementById("status-words").textContent);
-      this.status = new Versioned(clusterPath(this.hostname, "/status"));
-      this.poller = new Poller({
+      status = new Versioned(clusterPath(this.hostname, "/status"));
+      poller = new Poller({
         read: () => this.readStatus(),
         interval: () => (this.isMoving ? 1000 : 4000),
         onFailure: (error) => this.statusFailed(error),
         onSuccess: () => (this.lost = false),
       });
-      this.poller.start();
-      this.nodesPoller = new Poller({ read: () => this.readNodes(), interval: () => (this.isMoving ? 4000 : 20000), onFailure: (error) => (this.nodesProblem = error.message) });
-      this.clock = setInterval(() => (this.now = Date.now()), 1000);
+      poller.start();
+      nodesPoller = new Poller({ read: () => this.readNodes(), interval: () => (this.isMoving ? 4000 : 20000), onFailure: (error) => (this.nodesProblem = error.message) });
+      clock = setInterval(() => (this.now = Date.now()), 1000);
       this.$watch("title", (title) => (document.title = title));
     },
     destroy() {
-      this.poller.stop();
-      this.nodesPoller.stop();
-      clearInterval(this.clock);
+      poller.stop();
+      nodesPoller.stop();
+      clearInterval(clock);
     },
 
     // Reading
     async readStatus() {
-      const doc = await this.status.read();
-      if (!doc) return;
+      const doc = await status.read().catch((error) => {
+        throw error.status === 404 ? Object.assign(error, { isGone: true }) : error;
+      });
       const before = this.doc?.status;
-      this.doc = doc;
-      const plan = this.plan?.id || null;
-      if (before !== doc.status || !this.loaded || (doc.plan || null) !== plan) await this.arrived(before, doc.status);
+      if (doc) {
+        settled = settled && before === doc.status && (doc.plan || null) === (this.plan?.id || null);
+        this.doc = doc;
+      }
+      if (settled) return;
+      await this.arrived(before, this.doc.status);
+      settled = true;
     },
     /** The status is new to this page: what belongs to it is loaded. */
     async arrived(before, status) {
@@ -73,26 +84,34 @@ export function clusterPage() {
       if (status === "destroyed") this.gone = true;
       if (this.gone) return;
       this.cluster = await get(clusterPath(this.hostname));
-      this.plan = status === "plan_ready" ? await get(clusterPath(this.hostname, "/plan")) : null;
+      this.plan = status === "plan_ready" ? await this.pendingPlan() : null;
       this.loaded = true;
-      if (WITH_NODES.includes(status)) this.nodesPoller.start();
-      else this.nodesPoller.stop();
+      if (WITH_NODES.includes(status)) nodesPoller.start();
+      else nodesPoller.stop();
       if (WITH_NODES.includes(status)) this.readOffer();
-      this.nodesPoller.now();
+      nodesPoller.now();
       if (SUCCESS.includes(status) && !this.hasSeenSuccess()) this.$nextTick(() => this.showSuccess());
     },
     forget() {
       Object.assign(this, { problem: null, stale: false, confirmation: "", secrets: null, logDiagnostics: [] });
     },
     statusFailed(error) {
-      if (error instanceof ApiError && error.status === 404) {
+      if (error.isGone) {
         this.gone = true;
-        this.poller.stop();
-        this.nodesPoller.stop();
-      } else if (!(error instanceof ApiError)) {
+        poller.stop();
+        nodesPoller.stop();
+        return;
+      }
+      this.lost = true;
+      if (!(error instanceof ApiError)) console.error(error);
+    },
+    /** The pending plan, or none when it was dropped or applied a moment ago. */
+    async pendingPlan() {
+      try {
+        return await get(clusterPath(this.hostname, "/plan"));
+      } catch (error) {
+        if (error.status === 404) return null;
         throw error;
-      } else {
-        this.lost = true;
       }
     },
     async readNodes() {
@@ -223,7 +242,7 @@ export function clusterPage() {
         return null;
       } finally {
         this.action = "";
-        this.poller.now();
+        poller.now();
       }
     },
     apply() {
@@ -257,7 +276,7 @@ export function clusterPage() {
         const answer = await call("DELETE", clusterPath(this.hostname) + query);
         this.$refs.delete.close();
         if (!answer) this.gone = true;
-        else this.poller.now();
+        else poller.now();
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (error.status === 422 && !this.mustTypeToDelete) {

@@ -20,6 +20,14 @@ export function readLine(line) {
 }
 
 export function logView() {
+  // Not on the component: what a component does not declare is looked for, and written to, in the one around it.
+  let poller = null;
+  let decoder = new TextDecoder();
+  let offset = 0;
+  let rest = "";
+  let behind = false;
+  let diagnostics = [];
+
   return {
     path: "",
     count: 0,
@@ -32,42 +40,39 @@ export function logView() {
     follow(path) {
       if (path === this.path) return;
       this.path = path;
-      this.poller?.stop();
+      poller?.stop();
       Object.assign(this, { count: 0, hidden: 0, following: true, complete: false, lost: false });
-      this.offset = 0;
-      this.rest = "";
-      this.decoder = new TextDecoder();
-      this.diagnostics = [];
+      [offset, rest, behind, diagnostics, decoder] = [0, "", false, [], new TextDecoder()];
       this.$refs.lines.replaceChildren();
       if (!path) return;
-      this.poller = new Poller({
+      poller = new Poller({
         read: () => this.read(path),
-        interval: () => (this.behind ? 0 : 800),
-        onFailure: (error) => (error.status === 404 ? this.poller.stop() : (this.lost = true)),
+        interval: () => (behind ? 0 : 800),
+        onFailure: (error) => (error.status === 404 ? poller.stop() : (this.lost = true)),
         onSuccess: () => (this.lost = false),
       });
-      this.poller.start();
+      poller.start();
     },
     destroy() {
-      this.poller?.stop();
+      poller?.stop();
     },
 
     async read(path) {
-      const response = await send("GET", `${path}?offset=${this.offset}`, { headers: { Accept: "text/plain" } });
+      const response = await send("GET", `${path}?offset=${offset}`, { headers: { Accept: "text/plain" } });
       const bytes = await response.arrayBuffer();
       if (path !== this.path) return;
-      this.offset += bytes.byteLength;
-      this.behind = bytes.byteLength > 0 && this.offset < Number(response.headers.get("X-Log-Size"));
-      const ended = response.headers.get("X-Log-Complete") === "true" && this.offset >= Number(response.headers.get("X-Log-Size"));
-      this.add(this.decoder.decode(bytes, { stream: !ended }), ended);
+      offset += bytes.byteLength;
+      behind = bytes.byteLength > 0 && offset < Number(response.headers.get("X-Log-Size"));
+      const ended = response.headers.get("X-Log-Complete") === "true" && offset >= Number(response.headers.get("X-Log-Size"));
+      this.add(decoder.decode(bytes, { stream: !ended }), ended);
       if (ended) {
         this.complete = true;
-        this.poller.stop();
+        poller.stop();
       }
     },
     add(text, ended) {
-      const lines = (this.rest + text).split("\n");
-      this.rest = ended ? "" : lines.pop();
+      const lines = (rest + text).split("\n");
+      rest = ended ? "" : lines.pop();
       const fresh = lines.filter((line) => line.trim() !== "").map(readLine);
       if (!fresh.length) return;
       const box = this.$refs.lines;
@@ -81,8 +86,8 @@ export function logView() {
     tell(fresh) {
       const found = fresh.map(({ diagnostic }) => diagnostic).filter(Boolean);
       if (!found.length) return;
-      this.diagnostics.push(...found);
-      this.$dispatch("log-diagnostics", [...this.diagnostics]);
+      diagnostics.push(...found);
+      this.$dispatch("log-diagnostics", [...diagnostics]);
     },
     scrolled() {
       const { scrollTop, scrollHeight, clientHeight } = this.$refs.box;
