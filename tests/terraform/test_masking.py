@@ -29,16 +29,14 @@ def go_json(text: str) -> str:
         json.dumps(PASSWORD, ensure_ascii=False),
         go_json(PASSWORD),
         go_json(PASSWORD.replace("${", "$${")),
-        go_json(f"quoted again: {json.dumps(PASSWORD, ensure_ascii=False)}") if "<" not in PASSWORD else 'p\\"',
     ],
 )
 def test_a_secret_is_masked_in_each_form_in_which_terraform_prints_it(form: str) -> None:
     line = f'{{"@message": {form} }}\n'.encode()
     masked = mask(line, [PASSWORD])
     assert len(masked) == len(line)
-    if len(form) > 5:
-        assert b"x}" not in masked
-        assert b"*" in masked
+    assert b"x}" not in masked
+    assert masked.count(b"*") >= len(PASSWORD)
 
 
 def test_what_is_short_or_empty_is_no_secret() -> None:
@@ -57,11 +55,12 @@ def test_each_line_of_a_secret_of_several_lines_is_masked() -> None:
     assert mask(b"---\n", [secret]) == b"---\n"
 
 
+HOOK = {"resource": {"resource_type": "random_string"}, "action": "create", "id_key": "id", "id_value": 'Pa]ss"wd'}
 APPLY_COMPLETE = {
-    "@message": "module.c.random_string.p[0]: Creation complete after 0s [id=Pa]ss\"wd]",
-    "hook": {"resource": {"resource_type": "random_string"}, "action": "create", "id_key": "id", "id_value": "Pa]ss\"wd"},
+    "@message": 'module.c.random_string.p[0]: Creation complete after 0s [id=Pa]ss"wd]',
+    "hook": HOOK,
     "type": "apply_complete",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -85,7 +84,8 @@ def test_other_ids_stay() -> None:
 
 
 SECRETS = ["correct-horse", 'bätt"ery']
-LINES = st.lists(st.sampled_from(["correct-horse", "x", json.dumps("bätt\"ery"), "\n", "random_string.p: [id=hidden-id]\n", "é"]), max_size=40)  # fmt: skip
+PARTS = ["correct-horse", "x", json.dumps(SECRETS[1]), "\n", "random_string.p: [id=hidden-id]\n", "é"]
+LINES = st.lists(st.sampled_from(PARTS), max_size=40)
 
 
 @given(LINES, st.lists(st.integers(1, 30), min_size=1, max_size=20), st.booleans())

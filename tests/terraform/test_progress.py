@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,7 @@ def test_pieces_of_any_size_give_the_same(cuts: list[int]) -> None:
     whole, pieces = ProgressReader(), ProgressReader()
     whole.feed(APPLY)
     edges = [0, *sorted(cuts), len(APPLY)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         pieces.feed(APPLY[start:end])
     assert pieces.resources == whole.resources
     assert pieces.diagnostics == whole.diagnostics

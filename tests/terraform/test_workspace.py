@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from app.terraform.commands import init_command
+from app.terraform.execution import Launch, launch
 from app.terraform.templates import ClusterTemplate, load_template
 from app.terraform.workspace import InitCache, prepare_workspace
 from tests.terraform.conftest import Workbench
@@ -90,9 +92,6 @@ def configure(workbench: Workbench, template: ClusterTemplate, name: str, versio
 
 def initialise(workbench: Workbench, cluster: Path) -> str:
     """A real init in `cluster`; returns its outcome."""
-    from app.terraform.commands import init_command
-    from app.terraform.execution import Launch, launch
-
     workbench.operations += 1
     folder = workbench.root / f"operation{workbench.operations}"
     launch(Launch(folder, cluster, workbench.engine, workbench.environment, [init_command()]))
@@ -113,17 +112,6 @@ def test_a_prepared_init_stands_for_a_real_one(
         assert (second / name).read_bytes() == (first / name).read_bytes()
     cache.keep(second)
     assert len(list(cache.root.iterdir())) == 1
-
-
-def test_terraform_takes_a_prepared_init(workbench: Workbench, template: ClusterTemplate, cache: InitCache) -> None:
-    first = configure(workbench, template, "first")
-    initialise(workbench, first)
-    cache.keep(first)
-    second = configure(workbench, template, "second")
-    cache.restore(second)
-    workbench.root.joinpath("work").symlink_to(second)
-    _, planning = workbench.plan(init=False)
-    assert planning.state == "succeeded", planning
 
 
 def test_whatever_init_depends_on_asks_for_a_real_one(
