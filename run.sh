@@ -92,4 +92,4 @@ fi
 install_python "$([ "${1:-}" = python ] && [ "${2:-}" = --dev ] && echo --dev || true)"
 exec 9<&-
 
-[ "${1:-}" = python ] || exec .venv/bin/python -m app.setup up
+[ "${1:-}" = python ] || exec .venv/bin/python -m app.setup up --spent "$SECONDS"
