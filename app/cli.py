@@ -74,14 +74,21 @@ def sandbox() -> None:
 
 
 @main.command()
-@click.option("--silent-seconds", type=float, default=4, show_default=True, help="How long a booted node accepts and says nothing.")
-@click.option("--refused-seconds", type=float, default=4, show_default=True, help="Then how long it refuses connections.")
-@click.option("--error-seconds", type=float, default=4, show_default=True, help="Then how long it answers 502.")
-def nodes(silent_seconds: float, refused_seconds: float, error_seconds: float) -> None:
+@click.option(
+    "--silent", type=float, default=4, show_default=True, help="Seconds in which a node accepts, and says nothing."
+)
+@click.option(
+    "--refused", type=float, default=4, show_default=True, help="Then: seconds in which it refuses connections."
+)
+@click.option("--bad-gateway", type=float, default=5, show_default=True, help="Then: seconds in which it answers 502.")
+@click.option("--freeipa-later", type=float, default=4, show_default=True, help="FreeIPA is so many seconds later.")
+@click.option("--poll", type=float, default=1.5, show_default=True, help="Seconds between two looks at the cloud.")
+def nodes(silent: float, refused: float, bad_gateway: float, freeipa_later: float, poll: float) -> None:
     """Boot nodes for the servers of the cloud that OS_* or OS_CLOUD names."""
     from app.sandbox.nodes import NodesOptions, watch
+    from app.sandbox.nodes_web import Timing
 
-    watch(NodesOptions(silent_seconds=silent_seconds, refused_seconds=refused_seconds, error_seconds=error_seconds))
+    watch(NodesOptions(poll_seconds=poll, timing=Timing(silent, refused, bad_gateway, freeipa_later)))
 
 
 main.add_command(setup)

@@ -190,7 +190,7 @@ class Nodes:
 
 def start_nodes(clouds_yaml: Path, log: Path, *options: str) -> Nodes:
     """Boot nodes for the cloud `sandbox` of a clouds.yaml, quickly."""
-    quick = ("--silent-seconds=0.3", "--refused-seconds=0.3", "--error-seconds=0.3")
+    quick = ("--silent=0.3", "--refused=0.3", "--bad-gateway=0.3", "--freeipa-later=0.3", "--poll=0.2")
     with log.open("ab") as file:
         return Nodes(
             subprocess.Popen(

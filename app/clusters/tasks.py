@@ -16,6 +16,7 @@ from app.clusters.documents import publish
 from app.clusters.equipment import equipment
 from app.clusters.following import Follower
 from app.clusters.models import Cluster, Plan
+from app.clusters.probes import answers_now
 from app.clusters.states import keep_state, public_outputs
 from app.clusters.statuses import Status
 from app.db import db, iso, now, transaction
@@ -309,19 +310,28 @@ def _finish_apply(operation: Operation, cluster: Cluster, plan: Plan) -> None:
         equipment().resources.forget(cluster.project_id)
         return
     template = equipment().template(cluster.template)
+    # Asked before the transaction: a service that is slow to answer must not keep the database waiting.
+    answered = not plan.changes_instances and answers_now(cluster)
     with transaction():
         state = keep_state(cluster, operation.id)
         outputs = public_outputs(state, template)
-        to = Status.PROVISIONING_RUNNING if template.probes else Status.BUILD_SUCCESS
+        cluster.outputs = outputs
         operations.end(operation, State.SUCCEEDED, source=source)
         transition(
             cluster,
-            to,
+            _after_build(cluster, answered),
             source=source,
-            also={"has_resources": not state.is_empty, "outputs": outputs, "provisioning_since": now()},
+            also={"has_resources": not state.is_empty, "provisioning_since": now()},
         )
         publish(cluster)
     equipment().resources.forget(cluster.project_id)
+
+
+def _after_build(cluster: Cluster, answered: bool) -> Status:
+    """Where a build ends: without probes there is nothing to wait for, nor where no server changed and all answer."""
+    if not equipment().template(cluster.template).probes:
+        return Status.BUILD_SUCCESS
+    return Status.PROVISIONING_SUCCESS if answered else Status.PROVISIONING_RUNNING
 
 
 def _end_cancelled_plan(operation: Operation, cluster: Cluster) -> None:

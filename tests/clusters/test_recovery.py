@@ -1,0 +1,93 @@
+"""The hub may be killed at any moment (DESIGN, promise 4): Terraform goes on and the next hub adopts it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.clusters.test_line import body, built, planned
+from tests.processes import RunningHub, wait_until
+
+pytestmark = pytest.mark.xdist_group("recovery")
+
+
+def log_of(running: RunningHub, hostname: str, operation: str) -> bytes:
+    """The whole log by offsets, as a browser reads it."""
+    content = b""
+    while True:
+        answer = running.hub.get(f"/api/clusters/{hostname}/operations/{operation}/log?offset={len(content)}")
+        assert answer.status == 200
+        content += answer.body
+        if answer.headers["X-Log-Complete"] == "true" or not answer.body:
+            return content
+
+
+def test_kill_9_during_the_apply_loses_nothing(running_hub: RunningHub) -> None:
+    hub, hostname = running_hub.hub, "killed.sandbox.test"
+    running_hub.sandbox.admin.tune(latency_seconds=0.1)
+    plan = planned(running_hub, body("killed"))
+    operation = hub.post(f"/api/clusters/{hostname}/apply", {"plan": plan["id"]}).json["operation"]["id"]
+    wait_until(lambda: hub.status(hostname)["operation"]["progress"].get("done", 0) >= 2, "the build is under way")
+    before = log_of(running_hub, hostname, operation)
+    hub.kill()
+    hub.start()
+    after = hub.status(hostname)
+    assert after["status"] in ("build_running", "provisioning_running", "provisioning_success")
+    running_hub.sandbox.admin.tune(latency_seconds=0)
+    done = hub.reaches(hostname, "provisioning_success")
+    assert {item["state"] for item in done["progress"]} == {"done"}
+    whole = log_of(running_hub, hostname, operation)
+    assert whole.startswith(before)
+    lines = [json.loads(line) for line in whole.splitlines()]
+    assert sum(line["type"] == "apply_complete" for line in lines) == plan["actions"]["create"]
+    assert sum(line["type"] == "change_summary" for line in lines) >= 1
+    (apply,) = [o for o in hub.get(f"/api/clusters/{hostname}/operations").json["items"] if o["kind"] == "apply"]
+    assert apply["state"] == "succeeded"
+
+
+def test_kill_9_during_the_plan_ends_in_a_plan(running_hub: RunningHub) -> None:
+    hub, hostname = running_hub.hub, "planned.sandbox.test"
+    assert hub.post("/api/clusters", body("planned")).status == 202
+    hub.kill()
+    hub.start()
+    hub.reaches(hostname, "plan_ready")
+
+
+def test_an_apply_that_fails_half_way_keeps_the_state_and_a_new_plan_goes_on_from_it(running_hub: RunningHub) -> None:
+    hub, hostname = running_hub.hub, "half.sandbox.test"
+    plan = planned(running_hub, body("half"))
+    running_hub.sandbox.admin.quotas(compute={"instances": 1})
+    assert hub.post(f"/api/clusters/{hostname}/apply", {"plan": plan["id"]}).status == 202
+    failed = wait_until(
+        lambda: found if (found := hub.status(hostname))["status"] == "build_error" else None, "it fails"
+    )
+    assert failed["indicator"] == "error"
+    texts = " ".join(d["summary"] + d["detail"] for d in failed["operation"]["diagnostics"])
+    assert "Quota exceeded" in texts
+    assert "failed" in {item["state"] for item in failed["progress"]}
+    versions = hub.get(f"/api/clusters/{hostname}/state/versions").json["items"]
+    assert versions[0]["resources"] > 0
+    running_hub.sandbox.admin.quotas(compute={"instances": 50})
+    assert hub.post(f"/api/clusters/{hostname}/retry").status == 202
+    wait_until(lambda: hub.status(hostname)["status"] == "plan_ready", "the new plan")
+    again = hub.get(f"/api/clusters/{hostname}/plan").json
+    assert 0 < again["actions"]["create"] < plan["actions"]["create"]
+    assert hub.post(f"/api/clusters/{hostname}/apply", {"plan": again["id"]}).status == 202
+    wait_until(lambda: hub.status(hostname)["status"] == "provisioning_success", "it is complete")
+
+
+def test_a_change_of_no_instance_goes_straight_to_provisioning_success(running_hub: RunningHub) -> None:
+    hub, hostname = running_hub.hub, "change.sandbox.test"
+    document = body("change")
+    built(running_hub, document)
+    rules = {"all": {"from_port": 8443, "to_port": 8443, "tag": "login"}}
+    changed = {**document["parameters"], "firewall_rules": rules}
+    version = hub.get(f"/api/clusters/{hostname}").json["version"]
+    assert hub.put(f"/api/clusters/{hostname}", {"version": version, "parameters": changed}).status == 202
+    hub.reaches(hostname, "plan_ready")
+    plan = hub.get(f"/api/clusters/{hostname}/plan").json
+    assert hub.post(f"/api/clusters/{hostname}/apply", {"plan": plan["id"]}).status == 202
+    wait_until(lambda: hub.status(hostname)["status"] == "provisioning_success", "it is ready")
+    events = [event["to"] for event in hub.get(f"/api/clusters/{hostname}/timeline").json["items"]]
+    assert events[-2:] == ["build_running", "provisioning_success"]
