@@ -52,12 +52,12 @@ def kill(folder: Path) -> bool:
     deadline = time.monotonic() + _KILL_PATIENCE_SECONDS
     while time.monotonic() < deadline:
         session = _session(folder)
-        if not session:
+        if not session and not is_running(folder):
             return killed
-        killed = True
+        killed = killed or bool(session)
         for number in session:
             _kill_member(number, session)
-        time.sleep(0.01)
+        time.sleep(0.01)  # a process that was killed holds the lock for an instant
     return killed
 
 
