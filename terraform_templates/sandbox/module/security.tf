@@ -22,6 +22,12 @@ resource "openstack_networking_secgroup_v2" "tag" {
   for_each    = local.rules_tags
   name        = "${var.cluster_name}-${each.key}"
   description = local.hostname
+
+  # A group that goes away leaves the ports first: Neutron refuses to delete one in use (409), and the provider
+  # would ask again for ten minutes before the ports' turn came.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "openstack_networking_secgroup_rule_v2" "outside" {
