@@ -146,7 +146,10 @@ def _make_private(folder: Path, below: Path = Path()) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Writes atomically with mode 0600, unless that is what the file holds already."""
+    """Writes atomically with mode 0600, unless that is what the file holds already.
+
+    Not forced to the disk: all of it is made again before each plan, and an apply checks its fingerprint.
+    """
     try:
         if not path.is_symlink() and path.read_bytes() == content and path.stat().st_mode & 0o777 == 0o600:
             return
@@ -155,6 +158,4 @@ def _write(path: Path, content: bytes) -> None:
     descriptor, new = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
     Path(new).replace(path)
