@@ -156,5 +156,5 @@ def _instance(address: str, entry: Mapping[str, Any]) -> StateInstance:
 
 
 def _provider(reference: str) -> str:
-    """``provider["registry.terraform.io/a/b"]`` -> ``a/b``'s full source; aliases keep their suffix."""
+    """``provider["host.example/a/b"]`` -> ``a/b``'s full source; aliases keep their suffix."""
     return reference.split('["', 1)[-1].replace('"]', "")

@@ -54,7 +54,7 @@ def document(**changes: Any) -> bytes:
 
 
 def test_data_counts_apart_and_deposed_and_tainted_are_known() -> None:
-    provider = 'provider["registry.terraform.io/a/b"]'
+    provider = 'provider["host.example/a/b"]'
     instances = [{"index_key": 0, "attributes": {}, "status": "tainted"}, {"attributes": {}, "deposed": "12345678"}]
     resources = [
         {"mode": "data", "type": "t", "name": "d", "provider": provider, "instances": [{"attributes": {}}]},
@@ -66,7 +66,7 @@ def test_data_counts_apart_and_deposed_and_tainted_are_known() -> None:
     tainted, deposed = state.managed[0].instances
     assert (tainted.tainted, tainted.deposed, deposed.deposed, deposed.id) == (True, False, True, None)
     assert [each.address for each in state.instances_of("t")] == ["t.m[0]"]
-    assert state.resources[0].provider == "registry.terraform.io/a/b"
+    assert state.resources[0].provider == "host.example/a/b"
 
 
 @pytest.mark.parametrize(

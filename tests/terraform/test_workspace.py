@@ -72,7 +72,7 @@ def test_two_clusters_share_no_file(tmp_path: Path, template: ClusterTemplate) -
 @pytest.fixture
 def cache(workbench: Workbench) -> InitCache:
     """A cache, and a mirror with a provider that init installs without ever running it."""
-    package = workbench.root / "mirror" / "registry.terraform.io" / "acme" / "thing" / VERSION / "linux_amd64"
+    package = workbench.root / "mirror" / "host.example" / "acme" / "thing" / VERSION / "linux_amd64"
     package.mkdir(parents=True)
     (package / f"terraform-provider-thing_v{VERSION}").write_text("never run")
     configuration = workbench.root / "terraform.tfrc"
@@ -83,7 +83,7 @@ def cache(workbench: Workbench) -> InitCache:
 
 
 def configure(workbench: Workbench, template: ClusterTemplate, name: str, version: str = VERSION) -> Path:
-    required = {"required_providers": {"thing": {"source": "acme/thing", "version": version}}}
+    required = {"required_providers": {"thing": {"source": "host.example/acme/thing", "version": version}}}
     main = {"terraform": required, "module": {"cluster": {"source": "./module"}}, "output": {"name": {"value": name}}}
     cluster = workbench.root / "clusters" / name
     prepare_workspace(cluster, template, json.dumps(main).encode())
