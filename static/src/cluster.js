@@ -3,6 +3,7 @@
 import { ApiError, Versioned, call, clusterPath, get, send } from "./api.js";
 import { quotaRows } from "./capacity.js";
 import { hostsLine, linksOf, secretRows, sshCommand } from "./connection.js";
+import { focusOnceShown } from "./focus.js";
 import { nodeAddresses, nodeState, probeState, serviceTitle } from "./nodes.js";
 import { changesOf, countsOf, groupsOf, losesData } from "./plan_review.js";
 import { Poller } from "./poller.js";
@@ -238,7 +239,7 @@ export function clusterPage() {
         if (!(error instanceof ApiError)) throw error;
         this.stale = this.stale || error.type === "plan-stale";
         this.problem = { title: error.problem.title || "Refused", detail: error.message };
-        this.$nextTick(() => this.$refs.problem.focus());
+        focusOnceShown(this.$refs.problem);
         return null;
       } finally {
         this.action = "";
@@ -282,7 +283,7 @@ export function clusterPage() {
         if (error.status === 422 && !this.mustTypeToDelete) {
           this.mustTypeToDelete = true;
           if (!this.$refs.delete.open) this.$refs.delete.showModal();
-          this.$nextTick(() => document.getElementById("delete-confirmation").focus());
+          focusOnceShown(document.getElementById("delete-confirmation"));
         } else {
           this.problem = { title: error.problem.title || "Refused", detail: error.message };
         }

@@ -4,6 +4,7 @@ import { ApiError, call, clusterPath, get } from "./api.js";
 import { demand, flavorObstacle, flavorText, quotaRows } from "./capacity.js";
 import { Draft } from "./draft.js";
 import { byPath, summaryOf } from "./form_errors.js";
+import { focusOnceShown } from "./focus.js";
 import { fieldId, formFrom, keysOf, newGroup, newVolume, parametersFrom, rowKey, tagsOf } from "./form_model.js";
 import { ago } from "./time.js";
 
@@ -183,6 +184,10 @@ export function clusterForm() {
       if (!this.hasKey(pair)) this.form.keys = [...keysOf(this.form), pair.public_key.trim()].join("\n");
       this.announcement = `Key ${pair.name} added.`;
     },
+    async addKeyFiles(event) {
+      for (const file of event.target.files) this.addKey({ name: file.name, public_key: await file.text() });
+      event.target.value = "";
+    },
     get offeredKeys() {
       return this.offer.keypairs.filter((pair) => pair.public_key);
     },
@@ -223,7 +228,7 @@ export function clusterForm() {
       this.summary = summaryOf(error.errors || [], this.form);
       this.messages = byPath(this.summary);
       if (this.summary.some(({ path }) => this.form.advanced.some(({ name }) => path === `parameters.${name}`))) this.$refs.advanced.open = true;
-      this.$nextTick(() => this.$refs.problem.focus());
+      focusOnceShown(this.$refs.problem);
     },
     goTo(event, id) {
       event.preventDefault();
