@@ -16,14 +16,18 @@ def setup_providers(cache: Path, log: Path, terraform: str | None) -> None:
     """Put all providers that the templates need into the mirror. Raises MirrorError."""
     for pin in PROVIDERS:
         began = time.monotonic()
-        provider = ensure_provider(cache, lambda line: say(f"{line} ..."), _tools(cache, log, terraform, pin), pin)
+        provider = ensure_provider(
+            cache, lambda line: say(f"{line} ..."), provider_tools(cache, log, terraform, pin), pin
+        )
         seconds = time.monotonic() - began
         if seconds > WORTH_TELLING_SECONDS:
             how = "built here" if provider.origin == "built" else "from the Terraform registry"
             say(f"  done in {seconds:.0f} s ({how})")
 
 
-def _tools(cache: Path, log: Path, terraform: str | None, pin: ProviderPin) -> Tools:
+def provider_tools(cache: Path, log: Path, terraform: str | None, pin: ProviderPin) -> Tools:
+    """The tools that make a provider, each found when it's asked for."""
+
     def go() -> Path:
         if pin.module is None:
             raise MirrorError(f"{pin.name} is not built here")
