@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import openstack
 import yaml
+from keystoneauth1.identity import v3
+from keystoneauth1.session import Session
+from openstack.connection import Connection
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,9 +85,10 @@ class Sandbox:
         auth: dict[str, str] = yaml.safe_load(self.clouds_yaml.read_text())["clouds"][cloud]["auth"]
         return auth
 
-    def connect(self, cloud: str = "sandbox") -> openstack.connection.Connection:
-        loader = openstack.config.OpenStackConfig(config_files=[str(self.clouds_yaml)], load_envvars=False)
-        return openstack.connection.Connection(config=loader.get_one(cloud))
+    def connect(self, cloud: str = "sandbox") -> Connection:
+        auth = self.credentials(cloud)
+        plugin = v3.Password(**auth) if "password" in auth else v3.ApplicationCredential(**auth)
+        return Connection(session=Session(plugin), region_name="RegionOne", interface="public")
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
