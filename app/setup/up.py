@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from app.settings import Settings
@@ -59,7 +60,7 @@ def programs_to_run(settings: Settings, environment: Mapping[str, str]) -> list[
     mchub = str(Path(sys.executable).with_name("mchub"))
     logs = settings.data / "logs"
     common = dict(environment) | {"MCHUB_DATA": str(settings.data), "PYTHONUNBUFFERED": "1"}
-    hub_answers = lambda: answers(_reachable(settings.bind), settings.port)  # noqa: E731
+    hub_answers = partial(answers, _reachable(settings.bind), settings.port)
     if environment.get("OS_AUTH_URL") or environment.get("OS_CLOUD"):
         return [Program("hub", [mchub, "serve"], common, logs / "hub.log", hub_answers, speaks=True, stop_seconds=10)]
     clouds_yaml = settings.data / "sandbox" / "clouds.yaml"
