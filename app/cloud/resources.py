@@ -186,28 +186,40 @@ def query(cloud: Cloud) -> Resources:
     return Resources(**answers, quotas=quotas, errors=tuple(error.detail for error in errors))
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """An answer, when it came, and what was so then."""
+
+    resources: Resources
+    at: float
+    token: str
+
+
 @dataclass
 class ResourceCache:
     """Answers of clouds, used again for a while; concurrent askers share one query (single flight)."""
 
     ttl_seconds: float
-    _answers: dict[str, tuple[float, Resources]] = field(default_factory=dict)
+    _answers: dict[str, _Kept] = field(default_factory=dict)
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
-    def get(self, key: str, ask: Callable[[], Resources]) -> Resources:
-        """The answer under `key`, at most `ttl_seconds` old; a cloud that fails now gives its last answer, marked stale.
+    def get(self, key: str, ask: Callable[[], Resources], token: str = "") -> Resources:
+        """The answer under `key`, at most `ttl_seconds` old and from when `token` was the same.
+
+        `token` names the last thing that is known to have changed the cloud. A cloud that fails now gives its last
+        answer, marked stale.
 
         Raises:
             CloudUnavailable: it fails and never answered before.
         """
-        fresh = self._fresh(key)
+        fresh = self._fresh(key, token)
         if fresh is not None:
             return fresh
         with self._guard:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
-            fresh = self._fresh(key)
+            fresh = self._fresh(key, token)
             if fresh is not None:
                 return fresh
             try:
@@ -216,16 +228,12 @@ class ResourceCache:
                 last = self._answers.get(key)
                 if last is None:
                     raise
-                return replace(last[1], stale=True, errors=(*last[1].errors, error.detail))
-            self._answers[key] = (time.monotonic(), answer)
+                return replace(last.resources, stale=True, errors=(*last.resources.errors, error.detail))
+            self._answers[key] = _Kept(answer, time.monotonic(), token)
             return answer
 
-    def forget(self, key: str) -> None:
-        """What was just changed must be asked again."""
-        self._answers.pop(key, None)
-
-    def _fresh(self, key: str) -> Resources | None:
+    def _fresh(self, key: str, token: str) -> Resources | None:
         found = self._answers.get(key)
-        if found is None or time.monotonic() - found[0] > self.ttl_seconds:
+        if found is None or found.token != token or time.monotonic() - found.at > self.ttl_seconds:
             return None
-        return found[1]
+        return found.resources

@@ -15,6 +15,7 @@ from app.cloud.connections import Cloud, Connections
 from app.cloud.resources import ResourceCache, Resources, query
 from app.clusters.models import Cluster
 from app.errors import FieldError, Invalid, NotFound
+from app.lifecycle import operations
 from app.lifecycle.dispatch import Doorbell
 from app.secrets import Vault
 from app.settings import Settings
@@ -98,13 +99,15 @@ class Equipment:
         return self.connections.open(accounts.credential_of(project))
 
     def available(self, project: Project) -> Resources:
-        """What the project's cloud offers, at most a few seconds old.
+        """What the project's cloud offers, at most a few seconds old, and never from before the last apply.
 
         Raises:
             CloudUnavailable: it refuses or does not answer, and never did.
         """
         credential = accounts.credential_of(project)
-        return self.resources.get(project.id, lambda: query(self.connections.open(credential)))
+        return self.resources.get(
+            project.id, lambda: query(self.connections.open(credential)), operations.last_end("apply")
+        )
 
     def terraform_environment(self, project: Project) -> dict[str, str]:
         """The allow-listed environment of this project's Terraform."""

@@ -307,7 +307,6 @@ def _finish_apply(operation: Operation, cluster: Cluster, plan: Plan) -> None:
             keep_state(cluster, operation.id)
             operations.end(operation, State.SUCCEEDED, source=source)
             service.bury(cluster, source=source, detail="Everything was destroyed.")
-        equipment().resources.forget(cluster.project_id)
         return
     template = equipment().template(cluster.template)
     # Asked before the transaction: a service that is slow to answer must not keep the database waiting.
@@ -324,7 +323,6 @@ def _finish_apply(operation: Operation, cluster: Cluster, plan: Plan) -> None:
             also={"has_resources": not state.is_empty, "provisioning_since": now()},
         )
         publish(cluster)
-    equipment().resources.forget(cluster.project_id)
 
 
 def _after_build(cluster: Cluster, answered: bool) -> Status:
@@ -359,7 +357,6 @@ def _end_failed(operation: Operation, cluster: Cluster, status: Status, diagnost
         operations.end(operation, State.CANCELLED if cancelled else State.FAILED, source=source, error=summary)
         transition(cluster, status, source=source, detail=summary, also=also)
         publish(cluster)
-    equipment().resources.forget(cluster.project_id)
 
 
 def _diagnostics(outcome: Outcome) -> list[Diagnostic]:

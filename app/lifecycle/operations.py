@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import CursorResult, Executable, Index, String, Text, or_, select, text, update
+from sqlalchemy import CursorResult, Executable, Index, String, Text, func, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -236,15 +236,24 @@ def request_cancel(operation: Operation) -> None:
         operation.cancel_requested_at = now()
 
 
-def due(worker_free: int) -> list[Operation]:
-    """What a dispatcher may claim now: first those whose worker is gone, then the queued, oldest first."""
-    expired = select(Operation).where(Operation.status == State.RUNNING, Operation.lease_until < now())
-    queued = select(Operation).where(Operation.status == State.QUEUED)
+def due(worker_free: int, kinds: Collection[str], held: Collection[str] = ()) -> list[Operation]:
+    """What a dispatcher of these kinds may claim now: first those whose worker is gone, then the queued, oldest first.
+
+    `held`: ids of what it runs itself; a lease of its own that ran out is no reason to run it twice.
+    """
+    wanted = select(Operation).where(Operation.kind.in_(kinds), Operation.id.not_in(held))
+    expired = wanted.where(Operation.status == State.RUNNING, Operation.lease_until < now())
+    queued = wanted.where(Operation.status == State.QUEUED)
     found: list[Operation] = []
     for query in (expired, queued):
         if len(found) < worker_free:
             found += db.session.scalars(query.order_by(Operation.created_at).limit(worker_free - len(found)))
     return found
+
+
+def last_end(kind: str) -> str:
+    """When an operation of a kind last ended, as text; empty before the first. The same in every process of the hub."""
+    return iso(db.session.scalar(select(func.max(Operation.ended_at)).where(Operation.kind == kind))) or ""
 
 
 def abandon_workers_of_this_machine(present: str) -> int:
