@@ -69,7 +69,10 @@ class Periodic:
 
 @dataclass
 class Doorbell:
-    """Wakes the dispatcher, whichever process it is in. A ring that nobody hears is no loss: the dispatcher also looks by itself."""
+    """Wakes the dispatcher, whichever process it is in.
+
+    A ring that nobody hears is no loss: the dispatcher also looks by itself.
+    """
 
     path: Path
 
@@ -141,9 +144,7 @@ class Dispatcher:
         """
         worker = operations.worker_name()
         bell = self.doorbell.open()
-        with self.app.app_context():
-            gone = operations.abandon_workers_of_this_machine(worker)
-        log.info("dispatcher leads", worker=worker, slots=self.slots, adopted=gone)
+        self._adopt(worker)
         for each in self.periodic:
             thread = threading.Thread(target=self._repeat, args=(each,), name=each.name, daemon=True)
             self._threads.append(thread)
@@ -166,6 +167,18 @@ class Dispatcher:
             operations.release(self._active, worker)
         os.close(bell)
 
+    def _adopt(self, worker: str) -> None:
+        while not self.stopping.is_set():
+            try:
+                with self.app.app_context():
+                    gone = operations.abandon_workers_of_this_machine(worker)
+            except Exception:
+                log.exception("dispatcher met an error before its first round and tries again")
+                self.stopping.wait(TICK_SECONDS)
+            else:
+                log.info("dispatcher leads", worker=worker, slots=self.slots, adopted=gone)
+                return
+
     def _renew(self, worker: str) -> None:
         with self._guard:
             held = set(self._active)
@@ -175,13 +188,11 @@ class Dispatcher:
 
     def _claim_due(self, pool: ThreadPoolExecutor, worker: str) -> None:
         with self._guard:
-            free = self.slots - len(self._active)
-        if free <= 0:
+            held = set(self._active)
+        if len(held) >= self.slots:
             return
         with self.app.app_context():
-            for operation in operations.due(free):
-                if operation.id in self._active or operation.kind not in self.tasks:
-                    continue
+            for operation in operations.due(self.slots - len(held), list(self.tasks), held):
                 if operations.claim(operation, worker, self.lease_seconds):
                     with self._guard:
                         self._active.add(operation.id)
