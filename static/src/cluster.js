@@ -91,7 +91,8 @@ export function clusterPage() {
       else nodesPoller.stop();
       if (WITH_NODES.includes(status)) this.readOffer();
       nodesPoller.now();
-      if (SUCCESS.includes(status) && !this.hasSeenSuccess()) this.$nextTick(() => this.showSuccess());
+      const justNow = ["build_running", "provisioning_running"].includes(before);
+      if (SUCCESS.includes(status) && (justNow || !this.hasSeenSuccess())) this.$nextTick(() => this.showSuccess());
     },
     forget() {
       Object.assign(this, { problem: null, stale: false, confirmation: "", secrets: null, logDiagnostics: [] });
@@ -300,7 +301,7 @@ export function clusterPage() {
 
     // Success
     successKey() {
-      return `mchub.seen.${this.cluster.id}.${this.doc.version}`;
+      return `mchub.seen.${this.cluster.id}`;
     },
     hasSeenSuccess() {
       return localStorage.getItem(this.successKey()) !== null;
