@@ -88,6 +88,7 @@ class Hub:
     environment: dict[str, str]
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
+    before: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -104,7 +105,7 @@ class Hub:
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data / "hub.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", "from app.cli import main; main()", "serve"],
+                [*self.before, sys.executable, "-c", "from app.cli import main; main()", "serve"],
                 cwd=ROOT,
                 env=self.environment,
                 stdout=log,
