@@ -20,7 +20,7 @@ MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True)
 class FieldError:
-    """What is wrong with one field: its path, as in the request (`parameters.instances.mgmt.type`), and what would be right."""
+    """What is wrong with one field (`parameters.instances.mgmt.type`), and what would be right."""
 
     field: str
     message: str

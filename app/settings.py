@@ -39,7 +39,8 @@ class Settings(BaseSettings):
     )
     secret_keys: SecretStr | None = Field(
         None,
-        description="Fernet keys for what is encrypted at rest, newest first, comma separated. Unset: made once in `<data>/keys`.",
+        description="Fernet keys for what is encrypted at rest, newest first, comma separated. "
+        "Unset: one is made in `<data>/keys`.",
     )
     terraform: str | None = Field(
         None,

@@ -9,7 +9,7 @@ from flask import Response, make_response, request
 from sqlalchemy import select
 
 from app.bodies import takes
-from app.clusters import available, logs, queries, service
+from app.clusters import available, logs, plans, queries, service
 from app.clusters.equipment import equipment
 from app.clusters.models import Cluster, StatusDocument
 from app.clusters.nodes import console_text, nodes_json
@@ -53,7 +53,8 @@ def _accepted(cluster: Cluster, operation: Operation) -> tuple[Json, int]:
 def list_clusters() -> Json:
     """List clusters.
 
-    Query: `q` (text in the hostname), `status`, `project`, `sort` (a key, `-` before it descending), `page`, `per_page`.
+    Query: `q` (text in the hostname), `status`, `project`, `sort` (a key, `-` before it: descending), `page`,
+    `per_page`.
     """
     return queries.list_clusters(
         queries.Listing(
@@ -103,7 +104,7 @@ def replace_cluster(hostname: str, body: ClusterReplace) -> tuple[Json, int]:
     responses={202: "A destroy plan is being made.", 204: "It had nothing in the cloud and is gone.", **BUSY, **CLOUD}
 )
 def destroy_cluster(hostname: str) -> tuple[Json | str, int]:
-    """Destroy a cluster: a destroy plan is made. With nothing in the cloud, `?confirm=<hostname>` deletes it at once."""
+    """Destroy a cluster by a destroy plan; with nothing in the cloud, `?confirm=<hostname>` deletes it at once."""
     cluster, operation = service.destroy(hostname, request.args.get("confirm"))
     return ("", 204) if operation is None else _accepted(cluster, operation)
 
@@ -113,7 +114,7 @@ def destroy_cluster(hostname: str) -> tuple[Json | str, int]:
 def get_plan(hostname: str) -> Json:
     """The pending plan: in cluster words, and per resource; sensitive values are masked."""
     cluster = service.get_cluster(hostname)
-    return service.plan_json(service.pending_plan(cluster), cluster)
+    return plans.plan_json(plans.pending_plan(cluster), cluster)
 
 
 @api.delete("/clusters/<hostname>/plan")
@@ -253,7 +254,7 @@ def timeline(hostname: str) -> Json:
 @api.get("/available-resources")
 @api.doc(responses={200: "What the cloud offers.", **REFUSALS, **CLOUD})
 def available_resources() -> Json:
-    """What the project's cloud offers. Query: `project`, `template`, or `hostname` (credits what that cluster holds)."""
+    """What the project's cloud offers. Query: `project`, `template`, or `hostname` (what it holds counts as free)."""
     return available.available_resources_json(
         request.args.get("project", "default"), request.args.get("hostname"), request.args.get("template")
     )

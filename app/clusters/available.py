@@ -7,6 +7,7 @@ from typing import Any
 from app.accounts import service as accounts
 from app.cloud.resources import Quota, Resources
 from app.clusters import checks, service
+from app.clusters.configuration import applied_parameters
 from app.clusters.equipment import equipment
 from app.db import iso
 from app.terraform.templates import ClusterTemplate
@@ -25,7 +26,7 @@ def available_resources_json(project_name: str, hostname: str | None, template_n
     project = accounts.project_of(cluster.project_id) if cluster else accounts.project_named(project_name)
     template = room.template(cluster.template) if cluster else room.template_asked_for(template_name or _first())
     resources = room.available(project)
-    held = service.applied_parameters(cluster) if cluster else None
+    held = applied_parameters(cluster) if cluster else None
     flavors = {flavor.name: flavor for flavor in resources.flavors}
     credit = checks.takes(held, template, flavors) if held else {}
     return {

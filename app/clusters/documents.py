@@ -115,7 +115,7 @@ def _operation(cluster: Cluster, document: StatusDocument) -> dict[str, Any] | N
 
 
 def expected_end(operation: Operation) -> datetime | None:
-    """When a running operation should end, from the last ones of its kind; None without history or once it has ended."""
+    """When a running operation should end, from the last ones of its kind; None without history or after its end."""
     if operation.status != State.RUNNING or operation.started_at is None:
         return None
     earlier = db.session.execute(

@@ -1,4 +1,7 @@
-"""Serving an operation's log: by byte offset, or as server-sent events that follow it (promise 5: no byte lost or twice)."""
+"""Serving an operation's log: by byte offset, or as server-sent events that follow it.
+
+Promise 5 of the design: no byte is lost or shown twice.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from pathlib import Path
 from flask import Response, current_app, make_response, request, stream_with_context
 
 from app.clusters import queries
+from app.clusters.masks import masker_of
 from app.clusters.models import Cluster
-from app.clusters.tasks import masker_of
 from app.db import db
 from app.errors import FieldError, Invalid, TooManyStreams
 from app.lifecycle.operations import ACTIVE, Operation

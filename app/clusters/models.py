@@ -12,6 +12,12 @@ from app.clusters.statuses import CLUSTER_STATUSES
 from app.db import Base, WithId, now
 from app.lifecycle.status import HasStatus, StatusTable
 
+SUBJECT = "cluster"
+PLAN, APPLY = "plan", "apply"
+"""The kinds of a cluster's operations."""
+BUILD, DESTROY = "apply", "destroy"
+"""The kinds of a plan, as on the wire."""
+
 
 class Cluster(HasStatus, Base):
     """A cluster. Its hostname is its key among the living; history belongs to its id.

@@ -1,7 +1,7 @@
-"""Probes: whether a cluster's services answer (spec/clusters.md, step 8). They run beside everything, never in a request.
+"""Probes: whether a cluster's services answer (spec/clusters.md, step 8). They never run in a request.
 
-A probe connects to the cluster's public IP under the service's host name (SNI and Host), so that no name has to resolve;
-it verifies no certificate (they come late) and therefore sends no secret. Redirects count by their own code.
+A probe connects to the cluster's public IP under the service's host name (SNI and Host), so that no name has to
+resolve; it verifies no certificate (they come late) and therefore sends no secret. Redirects count by their own code.
 """
 
 from __future__ import annotations
@@ -100,9 +100,14 @@ async def _status_code(target: Target, address: str) -> int:
     )
     try:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: mchub-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n".encode()
-        )
+        lines = [
+            f"GET {path} HTTP/1.1",
+            f"Host: {parts.netloc}",
+            "User-Agent: mchub-probe",
+            "Accept: */*",
+            "Connection: close",
+        ]
+        writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         await writer.drain()
         words = (await reader.readline()).split()
         if len(words) < 2 or not words[0].startswith(b"HTTP/"):

@@ -13,9 +13,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from app.accounts import service as accounts
 from app.accounts.models import Project
-from app.clusters import service
+from app.clusters.configuration import opened
 from app.clusters.equipment import equipment
-from app.clusters.models import Cluster, StatusDocument
+from app.clusters.models import SUBJECT, Cluster, StatusDocument
 from app.clusters.probes import public_address
 from app.clusters.schemas import Parameters
 from app.db import db, iso
@@ -134,7 +134,7 @@ def cluster_json(cluster: Cluster) -> dict[str, Any]:
         "created_at": iso(cluster.created_at),
         "expires_at": iso(cluster.expires_at),
         "parameters": cluster.parameters,
-        "secrets_set": sorted(service.opened(cluster.secrets)),
+        "secrets_set": sorted(opened(cluster.secrets)),
         "outputs": cluster.outputs,
         "has_resources": cluster.has_resources,
         "public_address": public_address(cluster),
@@ -164,7 +164,7 @@ def operations_json(cluster: Cluster, limit: int = 100) -> dict[str, Any]:
     """`GET .../operations`, newest first."""
     found = db.session.scalars(
         select(Operation)
-        .where(Operation.subject_type == service.SUBJECT, Operation.subject_id == cluster.id)
+        .where(Operation.subject_type == SUBJECT, Operation.subject_id == cluster.id)
         .order_by(Operation.created_at.desc())
         .limit(limit)
     ).all()
@@ -208,7 +208,7 @@ def timeline_json(cluster: Cluster) -> dict[str, Any]:
     """`GET .../timeline`: every status event of the cluster, oldest first."""
     events = db.session.scalars(
         select(StatusEvent)
-        .where(StatusEvent.subject_type == service.SUBJECT, StatusEvent.subject_id == cluster.id)
+        .where(StatusEvent.subject_type == SUBJECT, StatusEvent.subject_id == cluster.id)
         .order_by(StatusEvent.id)
     ).all()
     return {"items": [_event_json(event) for event in events], "total": len(events), "next": None}

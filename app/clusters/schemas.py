@@ -1,7 +1,7 @@
 """What crosses the API about clusters, with the rules that Magic Castle has for its inputs, each with its own words.
 
-The parameters are the module's inputs under the module's names (spec/magic-castle.md, "Inputs"; limits of the hub's own:
-spec/clusters.md, "Errors").
+The parameters are the module's inputs under the module's names (spec/magic-castle.md, "Inputs"; limits of the hub's
+own: spec/clusters.md, "Errors").
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -34,6 +35,8 @@ KEY_TYPES = frozenset(
 MAX_INSTANCES = 1_000
 MAX_USERS = 1_000
 MAX_VOLUME_GB = 100_000
+MAX_HOSTNAME = 230
+GIT_URL = re.compile(r"https://.*\.git")
 
 
 class Strict(BaseModel):
@@ -190,35 +193,43 @@ class Parameters(Strict):
 
 def relations(parameters: Parameters) -> list[tuple[str, str]]:
     """Rules between fields: (path below `parameters`, message) for each one that is broken."""
-    broken: list[tuple[str, str]] = []
-    groups = parameters.instances
-    if not groups:
-        broken.append(("instances", "A cluster needs at least one group of instances."))
+    return [*_instances(parameters), *_tags(parameters), *_whole(parameters)]
+
+
+def _instances(parameters: Parameters) -> Iterator[tuple[str, str]]:
+    if not parameters.instances:
+        yield "instances", "A cluster needs at least one group of instances."
     elif not parameters.hosts:
-        broken.append(("instances", "All counts are 0: a cluster needs at least one instance."))
-    if len(parameters.hostname) > 230:
-        broken.append(("domain", "Name and domain together must have at most 230 characters."))
-    if not parameters.public_keys:
-        broken.append(("public_keys", "At least one SSH public key is needed, or nobody can sign in."))
-    for prefix, group in groups.items():
+        yield "instances", "All counts are 0: a cluster needs at least one instance."
+    for prefix, group in parameters.instances.items():
         if not HOST.fullmatch(f"{prefix}{max(group.count, 1)}"):
-            broken.append((f"instances.{prefix}", "Prefix and number together must have 2 to 64 characters."))
-        if len(set(group.tags)) < len(group.tags):
-            broken.append((f"instances.{prefix}.tags", "A tag stands there twice."))
-    proxies = sum(group.count for group in groups.values() if "proxy" in group.tags)
-    if proxies > 1:
-        second = next(p for p, g in reversed(groups.items()) if "proxy" in g.tags and g.count)
-        broken.append((f"instances.{second}.tags", f"At most one instance may carry the tag proxy; {proxies} would."))
+            yield f"instances.{prefix}", "Prefix and number together must have 2 to 64 characters."
     twice = [host for host, times in Counter(parameters.hosts).items() if times > 1]
     if twice:
-        broken.append(("instances", f"Two groups would both have a host named {twice[0]}."))
+        yield "instances", f"Two groups would both have a host named {twice[0]}."
+
+
+def _tags(parameters: Parameters) -> Iterator[tuple[str, str]]:
+    groups = parameters.instances
+    for prefix, group in groups.items():
+        if len(set(group.tags)) < len(group.tags):
+            yield f"instances.{prefix}.tags", "A tag stands there twice."
+    proxies = [prefix for prefix, group in groups.items() if "proxy" in group.tags for _ in range(group.count)]
+    if len(proxies) > 1:
+        yield f"instances.{proxies[-1]}.tags", f"At most one instance may carry the tag proxy; {len(proxies)} would."
     carried = {tag for group in groups.values() if group.count for tag in group.tags}
     for tag in parameters.volumes:
         if tag not in carried:
-            broken.append((f"volumes.{tag}", f"No instance carries the tag {tag}: nothing would use these volumes."))
-    if parameters.config_git_url is not None and not re.fullmatch(r"https://.*\.git", parameters.config_git_url):
-        broken.append(("config_git_url", "must begin with https:// and end with .git"))
-    return broken
+            yield f"volumes.{tag}", f"No instance carries the tag {tag}: nothing would use these volumes."
+
+
+def _whole(parameters: Parameters) -> Iterator[tuple[str, str]]:
+    if len(parameters.hostname) > MAX_HOSTNAME:
+        yield "domain", f"Name and domain together must have at most {MAX_HOSTNAME} characters."
+    if not parameters.public_keys:
+        yield "public_keys", "At least one SSH public key is needed, or nobody can sign in."
+    if parameters.config_git_url is not None and not GIT_URL.fullmatch(parameters.config_git_url):
+        yield "config_git_url", "must begin with https:// and end with .git"
 
 
 def _in_the_future(moment: datetime) -> datetime:

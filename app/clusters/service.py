@@ -1,8 +1,7 @@
-"""What can be done with a cluster, in plain functions: the only writer of the tables of clusters and plans."""
+"""What can be done with a cluster, in plain functions: the only writer of its tables."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from sqlalchemy import select
@@ -10,39 +9,21 @@ from sqlalchemy.exc import IntegrityError
 
 from app.accounts import service as accounts
 from app.accounts.models import Project
-from app.cloud.connections import Cloud
 from app.clusters import checks
+from app.clusters.configuration import applied_parameters, opened, restore_applied, sealed, split_secrets
 from app.clusters.documents import publish
 from app.clusters.equipment import equipment
-from app.clusters.models import Cluster, Plan
+from app.clusters.models import APPLY, BUILD, DESTROY, SUBJECT, Cluster, Plan
+from app.clusters.plans import PlanStale, check_cloud, differences_since, identity_of, pending_plan, start_plan
 from app.clusters.schemas import ClusterCreate, ClusterReplace, Parameters
 from app.clusters.states import latest_state
-from app.clusters.statuses import BUSY, Status
-from app.db import db, iso, now, transaction
+from app.clusters.statuses import Status
+from app.db import db, now, transaction
 from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
 from app.lifecycle import operations
-from app.lifecycle.operations import Operation, State, refuse_when_busy
+from app.lifecycle.operations import Operation, refuse_when_busy
 from app.lifecycle.status import begin, transition
-from app.terraform import commands, fingerprint
-from app.terraform.fingerprint import Fingerprint
 from app.terraform.templates import ClusterTemplate
-
-SUBJECT = "cluster"
-PLAN, APPLY = "plan", "apply"
-BUILD, DESTROY = "apply", "destroy"
-"""The kinds of a plan, as on the wire."""
-
-
-class PlanStale(Conflict):
-    """Something that the plan was made from has moved since."""
-
-    kind, title = "plan-stale", "The plan is stale"
-
-
-class CloudMismatch(Conflict):
-    """The credential is of another cloud or project than the cluster was built with."""
-
-    kind, title = "cloud-mismatch", "Another cloud"
 
 
 def get_cluster(hostname: str) -> Cluster:
@@ -55,24 +36,6 @@ def get_cluster(hostname: str) -> Cluster:
     if cluster is None:
         raise NotFound(f"There is no cluster named “{hostname}”.")
     return cluster
-
-
-def sealed(secrets: dict[str, str]) -> bytes:
-    """Secrets as they are kept."""
-    return accounts.vault().seal(json.dumps(secrets, sort_keys=True).encode())
-
-
-def opened(kept: bytes) -> dict[str, str]:
-    """Kept secrets, in clear."""
-    found: dict[str, str] = json.loads(accounts.vault().open(kept))
-    return found
-
-
-def split_secrets(parameters: Parameters, template: ClusterTemplate) -> tuple[dict[str, Any], dict[str, str | None]]:
-    """What was given, without its secrets; and the secrets, None for one to be dropped."""
-    given = parameters.given()
-    secrets = {name: given.pop(name) for name in template.secret_names if name in given}
-    return given, {name: value or None for name, value in secrets.items()}
 
 
 def create(body: ClusterCreate) -> tuple[Cluster, Operation]:
@@ -97,14 +60,14 @@ def create(body: ClusterCreate) -> tuple[Cluster, Operation]:
         owner=accounts.current_actor(),
         parameters=given,
         secrets=sealed({name: value for name, value in secrets.items() if value}),
-        cloud=_identity(cloud),
+        cloud=identity_of(cloud),
         expires_at=body.expires_at,
     )
     try:
         with transaction():
             begin(cluster, Status.CREATED, source=accounts.current_actor())
             accounts.audit("create", SUBJECT, cluster.id, hostname=cluster.hostname)
-            operation = _start_plan(cluster, BUILD)
+            operation = start_plan(cluster, BUILD)
     except IntegrityError as error:
         _refuse_taken(cluster.hostname)
         raise Conflict("The cluster could not be kept; try again.") from error
@@ -144,7 +107,7 @@ def replace(hostname: str, body: ClusterReplace) -> tuple[Cluster, Operation]:
         if "expires_at" in body.model_fields_set:
             cluster.expires_at = body.expires_at
         accounts.audit("change", SUBJECT, cluster.id, version=cluster.version)
-        operation = _start_plan(cluster, BUILD)
+        operation = start_plan(cluster, BUILD)
     room.doorbell.ring()
     return cluster, operation
 
@@ -159,7 +122,7 @@ def replan(hostname: str) -> tuple[Cluster, Operation]:
     check_cloud(cluster, equipment().cloud(accounts.project_of(cluster.project_id)))
     with transaction():
         accounts.audit("plan again", SUBJECT, cluster.id)
-        operation = _start_plan(cluster, BUILD)
+        operation = start_plan(cluster, BUILD)
     equipment().doorbell.ring()
     return cluster, operation
 
@@ -182,21 +145,9 @@ def destroy(hostname: str, confirm: str | None) -> tuple[Cluster, Operation | No
     check_cloud(cluster, equipment().cloud(accounts.project_of(cluster.project_id)))
     with transaction():
         accounts.audit("plan destroy", SUBJECT, cluster.id)
-        operation = _start_plan(cluster, DESTROY)
+        operation = start_plan(cluster, DESTROY)
     equipment().doorbell.ring()
     return cluster, operation
-
-
-def pending_plan(cluster: Cluster) -> Plan:
-    """The plan that waits for a decision.
-
-    Raises:
-        NotFound: there is none; says so when the last plan found nothing to change.
-    """
-    plan = db.session.get(Plan, cluster.plan_id) if cluster.plan_id else None
-    if plan is None:
-        raise NotFound("There is no pending plan.")
-    return plan
 
 
 def drop_plan(hostname: str) -> Cluster:
@@ -286,17 +237,8 @@ def cancel(hostname: str) -> Operation:
     return operation
 
 
-def restore_applied(cluster: Cluster) -> None:
-    """The configuration that was last applied is again the cluster's; a cluster that never was built keeps what was typed."""
-    if cluster.applied_parameters is not None and cluster.applied_secrets is not None:
-        if (cluster.parameters, cluster.secrets) != (cluster.applied_parameters, cluster.applied_secrets):
-            cluster.parameters, cluster.secrets = cluster.applied_parameters, cluster.applied_secrets
-            cluster.version += 1
-        db.session.flush()
-
-
 def bury(cluster: Cluster, *, source: str, detail: str) -> None:
-    """The cluster is destroyed: its hostname is free again, its history and masked logs stay. In the caller's transaction."""
+    """The cluster is gone: its hostname is free, its history and masked logs stay. In the caller's transaction."""
     room = equipment()
     living, buried = room.folder(cluster), room.settings.data / "destroyed" / cluster.id
     transition(
@@ -310,67 +252,6 @@ def bury(cluster: Cluster, *, source: str, detail: str) -> None:
     if living.exists():
         buried.parent.mkdir(mode=0o700, exist_ok=True)
         living.rename(buried)
-
-
-def applied_parameters(cluster: Cluster) -> Parameters | None:
-    """The configuration that was last applied, with which the cluster holds what it holds."""
-    if cluster.applied_parameters is None:
-        return None
-    return Parameters.model_validate(cluster.applied_parameters)
-
-
-def differences_since(cluster: Cluster, plan: Plan) -> list[str]:
-    """What moved since the plan was made, in words."""
-    room = equipment()
-    plan_file = room.operation_folder(cluster, plan.operation_id) / commands.PLAN
-    then = Fingerprint(**plan.fingerprint)
-    moved = fingerprint.differences(then, fingerprint.take(room.folder(cluster), plan_file, cloud_key(cluster)))
-    if plan.version != cluster.version:
-        moved.append("the cluster's configuration changed")
-    return moved
-
-
-def cloud_key(cluster: Cluster) -> str:
-    """The cloud's identity as a plan is bound to it."""
-    return json.dumps(cluster.cloud, sort_keys=True)
-
-
-def check_cloud(cluster: Cluster, cloud: Cloud) -> None:
-    """Refuse the credential of another cloud or project.
-
-    Raises:
-        CloudMismatch: it is one.
-    """
-    present = _identity(cloud)
-    if present != cluster.cloud:
-        raise CloudMismatch(
-            f"The cluster was built on {cluster.cloud['auth_url']} in project {cluster.cloud['project_id']}; "
-            f"the credential is for {present['auth_url']}, project {present['project_id']}."
-        )
-
-
-def _identity(cloud: Cloud) -> dict[str, str]:
-    identity = cloud.identity
-    return {"auth_url": identity.auth_url, "project_id": identity.project_id, "region": identity.region}
-
-
-def _start_plan(cluster: Cluster, kind: str) -> Operation:
-    """Queue a plan in the caller's transaction. Where the cluster waits on a plan already, what it was before that stays."""
-    if cluster.status in BUSY:
-        raise Conflict(f"The cluster is {cluster.status}.", kind="busy")
-    before = cluster.status_before if cluster.status == Status.PLAN_READY else cluster.status
-    operation = operations.enqueue(
-        PLAN, SUBJECT, cluster.id, actor=accounts.current_actor(), payload={"kind": kind, "version": cluster.version}
-    )
-    db.session.flush()
-    transition(
-        cluster,
-        Status.PLAN_RUNNING,
-        source=accounts.current_actor(),
-        also={"status_before": before, "plan_id": None},
-    )
-    publish(cluster, progress=[], counts={})
-    return operation
 
 
 def _check_with_cloud(
@@ -435,46 +316,3 @@ def state_secrets(cluster: Cluster) -> dict[str, Any]:
         "guests": found.get("guests") or {},
         "sudoer": found.get("sudoer") or {},
     }
-
-
-def plan_json(plan: Plan, cluster: Cluster) -> dict[str, Any]:
-    """`GET .../plan`."""
-    return {
-        "id": plan.id,
-        "operation": plan.operation_id,
-        "kind": plan.kind,
-        "version": plan.version,
-        "created_at": iso(plan.created_at),
-        "stale": bool(differences_since(cluster, plan)),
-        "loses_data": plan.loses_data,
-        "needs_confirmation": plan.kind == DESTROY or plan.loses_data,
-        **plan.review,
-    }
-
-
-def keep_plan(
-    operation: Operation,
-    cluster: Cluster,
-    review: dict[str, Any],
-    taken: Fingerprint,
-    *,
-    loses_data: bool,
-    changes_instances: bool,
-) -> Plan:
-    """Keep a plan that was made and make it the pending one. In the caller's transaction."""
-    plan = Plan(
-        cluster_id=cluster.id,
-        operation_id=operation.id,
-        kind=operation.payload["kind"],
-        version=operation.payload["version"],
-        review=review,
-        fingerprint=json.loads(taken.as_json()),
-        loses_data=loses_data,
-        changes_instances=changes_instances,
-    )
-    db.session.add(plan)
-    db.session.flush()
-    operations.end(operation, State.SUCCEEDED, source=operation.worker or "hub")
-    transition(cluster, Status.PLAN_READY, source=operation.worker or "hub", also={"plan_id": plan.id})
-    publish(cluster)
-    return plan

@@ -18,7 +18,7 @@ def keep_state(cluster: Cluster, operation_id: str | None) -> State:
     """Keep the state file of the cluster's folder if it is another than the last one kept. In the caller's transaction.
 
     Raises:
-        app.terraform.state.StateError: the file cannot be read; its bytes are kept nowhere else, so nothing is overwritten.
+        app.terraform.state.StateError: the file cannot be read.
     """
     path = equipment().folder(cluster) / STATE_FILE
     if not path.exists():

@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime
-from enum import Enum
-from typing import Any
-
 from app.accounts import service as accounts
-from app.cloud.credential import secret_values
-from app.clusters import service, words
+from app.clusters import plans, service, words
+from app.clusters.configuration import opened
 from app.clusters.documents import publish
+from app.clusters.ending import diagnostics_of, end_cancelled_plan, end_failed, error_diagnostic, from_hub
 from app.clusters.equipment import equipment
 from app.clusters.following import Follower
-from app.clusters.models import Cluster, Plan
+from app.clusters.masks import mask_log
+from app.clusters.models import APPLY, DESTROY, PLAN, Cluster, Plan
 from app.clusters.probes import answers_now
+from app.clusters.reporting import Progress
+from app.clusters.review import review_of
 from app.clusters.states import keep_state, public_outputs
 from app.clusters.statuses import Status
-from app.db import db, iso, now, transaction
+from app.db import db, now, transaction
 from app.errors import Problem
 from app.lifecycle import operations
 from app.lifecycle.dispatch import Context, Task, operation_of
 from app.lifecycle.operations import Operation, State
 from app.lifecycle.status import transition
-from app.logs import get_logger
 from app.terraform import commands, execution, fingerprint
 from app.terraform.engine import EngineError
 from app.terraform.execution import Launch, Outcome, OutcomeState
-from app.terraform.masking import Masker
-from app.terraform.plan import Plan as TerraformPlan
-from app.terraform.plan import ResourceChange, read_plan
-from app.terraform.progress import Diagnostic, ProgressReader, ResourceProgress, Severity
+from app.terraform.plan import read_plan
+from app.terraform.progress import Diagnostic, ProgressReader
 from app.terraform.render import RenderError, render_main_tf
 from app.terraform.workspace import prepare_workspace
 
-log = get_logger(__name__)
-PUBLISH_SECONDS = 0.25
-"""How often a running build is told to the browsers at most."""
 
-
-def _cluster(operation: Operation) -> Cluster:
+def cluster_of(operation: Operation) -> Cluster:
     return db.session.get_one(Cluster, operation.subject_id, populate_existing=True)
 
 
@@ -55,43 +45,43 @@ def run_plan(operation_id: str, context: Context) -> None:
     operation = operation_of(operation_id)
     if not operation.is_active:
         return
-    cluster = _cluster(operation)
+    cluster = cluster_of(operation)
     folder = equipment().operation_folder(cluster, operation.id)
     if not (folder / execution.JOB).exists():
         if operation.cancel_requested_at is not None:
-            _end_cancelled_plan(operation, cluster)
+            end_cancelled_plan(operation, cluster)
             return
         try:
             _start_plan(operation, cluster)
         except (RenderError, EngineError, execution.ExecutionError, OSError, Problem) as error:
-            _end_failed(operation, cluster, Status.PLAN_ERROR, [_from_hub(error)])
+            end_failed(operation, cluster, Status.PLAN_ERROR, [from_hub(error)])
             return
     outcome = _follow_plan(operation, cluster, context)
-    operation, cluster = operation_of(operation_id), _cluster(operation)
-    _mask_log(operation, cluster)
+    operation, cluster = operation_of(operation_id), cluster_of(operation)
+    mask_log(operation, cluster)
     if outcome.state is OutcomeState.SUCCEEDED:
         _finish_plan(operation, cluster)
     elif outcome.state is OutcomeState.CANCELLED:
-        _end_cancelled_plan(operation, cluster)
+        end_cancelled_plan(operation, cluster)
     else:
-        _end_failed(operation, cluster, Status.PLAN_ERROR, _diagnostics(outcome))
+        end_failed(operation, cluster, Status.PLAN_ERROR, diagnostics_of(outcome))
 
 
 def _start_plan(operation: Operation, cluster: Cluster) -> None:
     room = equipment()
     project = accounts.project_of(cluster.project_id)
     template = room.template(cluster.template)
-    service.check_cloud(cluster, room.cloud(project))
+    plans.check_cloud(cluster, room.cloud(project))
     folder = room.folder(cluster)
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    destroys = operation.payload["kind"] == service.DESTROY
+    destroys = operation.payload["kind"] == DESTROY
     # What is destroyed is what was built, not what was typed since.
     parameters, secrets = cluster.parameters, cluster.secrets
     if destroys and cluster.applied_parameters is not None and cluster.applied_secrets is not None:
         parameters, secrets = cluster.applied_parameters, cluster.applied_secrets
     main_tf = render_main_tf(
         template,
-        {"parameters": {**parameters, **service.opened(secrets)}, "hostname": cluster.hostname},
+        {"parameters": {**parameters, **opened(secrets)}, "hostname": cluster.hostname},
     )
     prepare_workspace(folder, template, main_tf)
     initialised = room.init_cache().restore(folder)
@@ -109,7 +99,7 @@ def _launch(operation: Operation, cluster: Cluster, *, init: bool) -> None:
             engine=engine.path,
             environment=room.terraform_environment(accounts.project_of(cluster.project_id)),
             commands=commands.plan_commands(
-                work, init=init, destroy=operation.payload["kind"] == service.DESTROY, engine_version=engine.version
+                work, init=init, destroy=operation.payload["kind"] == DESTROY, engine_version=engine.version
             ),
         )
     )
@@ -163,9 +153,9 @@ def _finish_plan(operation: Operation, cluster: Cluster) -> None:
             )
             publish(cluster)
         return
-    taken = fingerprint.take(folder, work / commands.PLAN, service.cloud_key(cluster))
+    taken = fingerprint.take(folder, work / commands.PLAN, plans.cloud_key(cluster))
     with transaction():
-        service.keep_plan(
+        plans.keep_plan(
             operation,
             cluster,
             review_of(plan),
@@ -173,28 +163,6 @@ def _finish_plan(operation: Operation, cluster: Cluster) -> None:
             loses_data=words.loses_data(plan),
             changes_instances=words.changes_instances(plan),
         )
-
-
-def review_of(plan: TerraformPlan) -> dict[str, Any]:
-    """What a person is shown of a plan; sensitive values are masked already."""
-    return {
-        "actions": plan.actions,
-        "summary": [sentence.as_json() for sentence in words.summarise(plan)],
-        "resources": [_resource_json(change) for change in plan.changed],
-        "drift": [_resource_json(change) for change in plan.drift],
-    }
-
-
-def _resource_json(change: ResourceChange) -> dict[str, Any]:
-    return {
-        "address": change.address,
-        "type": change.type,
-        "name": change.name,
-        "index": change.index,
-        "action": change.action.value,
-        "changes": [asdict(each) for each in change.changes],
-        "reason": change.reason,
-    }
 
 
 def run_apply(operation_id: str, context: Context) -> None:
@@ -207,38 +175,38 @@ def run_apply(operation_id: str, context: Context) -> None:
     operation = operation_of(operation_id)
     if not operation.is_active:
         return
-    cluster = _cluster(operation)
-    destroys = operation.payload["kind"] == service.DESTROY
+    cluster = cluster_of(operation)
+    destroys = operation.payload["kind"] == DESTROY
     failed = Status.DESTROY_ERROR if destroys else Status.BUILD_ERROR
     folder = equipment().operation_folder(cluster, operation.id)
     plan = db.session.get_one(Plan, operation.payload["plan"])
     if not (folder / execution.JOB).exists():
         refused = _start_apply(operation, cluster, plan)
         if refused is not None:
-            _end_failed(operation, cluster, failed, [refused])
+            end_failed(operation, cluster, failed, [refused])
             return
     planned = {each["address"]: each["action"] for each in plan.review["resources"]}
     progress = Progress(cluster, ProgressReader(planned))
     follower = Follower(operation.id, folder, progress.feed)
     follower.follow(context)
-    operation, cluster = operation_of(operation_id), _cluster(operation)
+    operation, cluster = operation_of(operation_id), cluster_of(operation)
     progress.publish()
-    _mask_log(operation, cluster)
+    mask_log(operation, cluster)
     outcome = execution.outcome(folder, operation.cancel_requested_at is not None)
     if outcome.state is OutcomeState.SUCCEEDED:
         _finish_apply(operation, cluster, plan)
     else:
-        _end_failed(operation, cluster, failed, _diagnostics(outcome))
+        end_failed(operation, cluster, failed, diagnostics_of(outcome))
 
 
 def _start_apply(operation: Operation, cluster: Cluster, plan: Plan) -> Diagnostic | None:
     """Start Terraform on the plan; returns why not."""
     room = equipment()
     if operation.cancel_requested_at is not None:
-        return _error("Cancelled", "The build was cancelled before it began.")
-    moved = service.differences_since(cluster, plan)
+        return error_diagnostic("Cancelled", "The build was cancelled before it began.")
+    moved = plans.differences_since(cluster, plan)
     if moved:
-        return _error("The plan is stale", f"Since the plan was made, {' and '.join(moved)}.")
+        return error_diagnostic("The plan is stale", f"Since the plan was made, {' and '.join(moved)}.")
     try:
         execution.launch(
             Launch(
@@ -250,59 +218,13 @@ def _start_apply(operation: Operation, cluster: Cluster, plan: Plan) -> Diagnost
             )
         )
     except (EngineError, execution.ExecutionError, OSError) as error:
-        return _from_hub(error)
+        return from_hub(error)
     return None
-
-
-class Progress:
-    """Tells the browsers how far an apply is, a few times a second at most."""
-
-    def __init__(self, cluster: Cluster, reader: ProgressReader) -> None:
-        self.cluster = cluster
-        self.reader = reader
-        self._told_at = 0.0
-
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes of the log."""
-        self.reader.feed(data)
-        if time.monotonic() - self._told_at >= PUBLISH_SECONDS:
-            self.publish()
-
-    def publish(self) -> None:
-        """Rewrite the status document if anything happened."""
-        self._told_at = time.monotonic()
-        with transaction():
-            publish(
-                self.cluster,
-                progress=[_progress_json(each) for each in self.reader.resources],
-                counts={"done": self.reader.done, "total": self.reader.total},
-            )
-
-
-def _progress_json(resource: ResourceProgress) -> dict[str, Any]:
-    diagnostic = resource.diagnostic
-    return {
-        "address": resource.address,
-        "type": resource.type,
-        "action": str(resource.action),
-        "state": resource.state.value,
-        "started_at": iso(resource.started_at),
-        "ended_at": iso(resource.ended_at),
-        "diagnostic": _plain(diagnostic) if diagnostic else None,
-    }
-
-
-def _plain(value: Any) -> Any:
-    """A dataclass as JSON takes it."""
-    return {
-        name: item.value if isinstance(item, Enum) else iso(item) if isinstance(item, datetime) else item
-        for name, item in asdict(value).items()
-    }
 
 
 def _finish_apply(operation: Operation, cluster: Cluster, plan: Plan) -> None:
     source = operation.worker or "hub"
-    if operation.payload["kind"] == service.DESTROY:
+    if operation.payload["kind"] == DESTROY:
         with transaction():
             keep_state(cluster, operation.id)
             operations.end(operation, State.SUCCEEDED, source=source)
@@ -332,75 +254,16 @@ def _after_build(cluster: Cluster, answered: bool) -> Status:
     return Status.PROVISIONING_SUCCESS if answered else Status.PROVISIONING_RUNNING
 
 
-def _end_cancelled_plan(operation: Operation, cluster: Cluster) -> None:
-    source = operation.worker or "hub"
-    with transaction():
-        service.restore_applied(cluster)
-        operations.end(operation, State.CANCELLED, source=source, error="Cancelled.")
-        transition(cluster, cluster.status_before or Status.CREATED, source=source, detail="The plan was cancelled.")
-        publish(cluster)
-
-
-def _end_failed(operation: Operation, cluster: Cluster, status: Status, diagnostics: Sequence[Diagnostic]) -> None:
-    """End an operation and its cluster in an error, with what Terraform said; the state that was written is kept."""
-    source = operation.worker or "hub"
-    cancelled = operation.cancel_requested_at is not None
-    summary = "Cancelled." if cancelled else (diagnostics[0].summary if diagnostics else "It failed.")
-    with transaction():
-        also: dict[str, Any] = {}
-        if status is not Status.PLAN_ERROR:
-            state = keep_state(cluster, operation.id)
-            also = {"has_resources": not state.is_empty}
-            if not state.is_empty:
-                also["outputs"] = public_outputs(state, equipment().template(cluster.template))
-        operation.result = {"diagnostics": [_plain(each) for each in diagnostics]}
-        operations.end(operation, State.CANCELLED if cancelled else State.FAILED, source=source, error=summary)
-        transition(cluster, status, source=source, detail=summary, also=also)
-        publish(cluster)
-
-
-def _diagnostics(outcome: Outcome) -> list[Diagnostic]:
-    if outcome.state is OutcomeState.INTERRUPTED:
-        interrupted = _error(
-            f"Interrupted at {iso(now())}",
-            "Terraform ended before it could report. What it had recorded is kept: a new plan continues from there.",
-        )
-        return [interrupted, *outcome.diagnostics]
-    return list(outcome.diagnostics)
-
-
-def _error(summary: str, detail: str) -> Diagnostic:
-    return Diagnostic(Severity.ERROR, summary, detail)
-
-
-def _from_hub(error: Exception) -> Diagnostic:
-    return _error("The hub could not start Terraform", str(error))
-
-
-def _mask_log(operation: Operation, cluster: Cluster) -> None:
-    masker = masker_of(cluster)
-    masker.mask_file(equipment().operation_folder(cluster, operation.id) / execution.LOG)
-
-
-def masker_of(cluster: Cluster) -> Masker:
-    """What must not be read in this cluster's logs."""
-    project = accounts.project_of(cluster.project_id)
-    known = [*secret_values(accounts.credential_of(project)), *service.opened(cluster.secrets).values()]
-    if cluster.applied_secrets is not None:
-        known += service.opened(cluster.applied_secrets).values()
-    return Masker([value for value in known if value])
-
-
 def fail(operation_id: str, error: str, worker: str) -> None:
     """End an operation that the hub itself could not carry out."""
     operation = operation_of(operation_id)
     if not operation.is_active:
         return
-    cluster = _cluster(operation)
+    cluster = cluster_of(operation)
     status = Status.PLAN_ERROR
-    if operation.kind == service.APPLY:
-        status = Status.DESTROY_ERROR if operation.payload["kind"] == service.DESTROY else Status.BUILD_ERROR
-    _end_failed(operation, cluster, status, [_error("The hub met an error", error)])
+    if operation.kind == APPLY:
+        status = Status.DESTROY_ERROR if operation.payload["kind"] == DESTROY else Status.BUILD_ERROR
+    end_failed(operation, cluster, status, [error_diagnostic("The hub met an error", error)])
 
 
-TASKS = {service.PLAN: Task(run_plan, fail), service.APPLY: Task(run_apply, fail)}
+TASKS = {PLAN: Task(run_plan, fail), APPLY: Task(run_apply, fail)}
