@@ -10,7 +10,7 @@ import hmac
 import ipaddress
 import platform
 from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from flask import Flask, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -88,8 +88,9 @@ class Perimeter:
     def _welcome(self) -> AnyResponse:
         kept = [(name, value) for name, value in request.args.items(multi=True) if name != "token"]
         query = urlencode(kept)
-        # A path that begins with two slashes would lead to another host.
-        response = redirect("/" + request.path.lstrip("/") + (f"?{query}" if query else ""))
+        # A path that begins with two slashes would lead to another host; so would one that does once a tab is dropped.
+        path = "/" + quote(request.path.lstrip("/"), safe="/")
+        response = redirect(path + (f"?{query}" if query else ""))
         response.set_cookie(COOKIE, self.token or "", httponly=True, samesite="Strict", secure=request.is_secure)
         return response
 
