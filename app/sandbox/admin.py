@@ -9,6 +9,7 @@ It asks for the token that the cloud keeps in `<data>/admin-token` (0600), in th
     "project": name
     POST   /sandbox/faults                a fault rule (see `faults.py`); its id comes back
     DELETE /sandbox/faults[/<id>]         one rule, or all
+    POST   /sandbox/offers                {"flavors": 300, "images": 2000}: as many more, small ones, for a big cloud
     POST   /sandbox/tokens/revoke         ends every token, as if the credentials had been revoked
 """
 
@@ -17,7 +18,7 @@ from dataclasses import asdict
 
 from flask import Blueprint, current_app, request
 
-from . import faults, quotas
+from . import faults, quotas, seed
 from .cloud import Tuning
 from .errors import BadRequestError, NotFoundError, UnauthorizedError
 from .identity.models import Project, Token
@@ -79,6 +80,16 @@ def remove_faults(rule_id: str | None = None) -> Reply:
     for rule in table:
         if rule_id in {None, rule.id}:
             table.drop(rule.id)
+    return "", 204
+
+
+@blueprint.post("/offers")
+def add_offers() -> Reply:
+    wanted = body()
+    for kind in ("flavors", "images"):
+        if not isinstance(wanted.get(kind, 0), int) or wanted.get(kind, 0) < 0:
+            raise BadRequestError(f"{kind} must be a number from 0 up")
+    seed.add_offers(cloud(), wanted.get("flavors", 0), wanted.get("images", 0))
     return "", 204
 
 

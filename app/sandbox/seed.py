@@ -165,6 +165,19 @@ def _offers(cloud: Cloud) -> None:
     cloud.table(VolumeType).put(VolumeType(id=str(uuid.uuid4()), name=DEFAULT_TYPE, description="Default Volume Type"))
 
 
+def add_offers(cloud: Cloud, flavors: int, images: int) -> None:
+    """As many more flavors and images: what a large public cloud has."""
+    for at in range(flavors):
+        vcpus = 1 + at % 64
+        flavor = Flavor(id=str(uuid.uuid4()), name=f"x{vcpus}-{at}", vcpus=vcpus, ram=vcpus * 2048, disk=10 * (at % 5))
+        cloud.table(Flavor).put(flavor)
+    for at in range(images):
+        image = Image(
+            id=str(uuid.uuid4()), name=f"image-{at}", owner="", created_at=cloud.now - 86400 - at, min_disk=10
+        )
+        cloud.table(Image).put(image)
+
+
 def _networks(cloud: Cloud, demo: Caller) -> None:
     admin = _caller(uuid.uuid4().hex, uuid.uuid4().hex, "admin")
     public: Network = create_network(cloud, admin, {"name": "public", "router:external": True})

@@ -55,6 +55,10 @@ class Admin:
     def clear_faults(self) -> None:
         self.call("DELETE", "/faults")
 
+    def offer(self, flavors: int = 0, images: int = 0) -> None:
+        """As many more flavors and images, for tests of a big cloud."""
+        self.call("POST", "/offers", {"flavors": flavors, "images": images})
+
     def revoke_tokens(self) -> None:
         self.call("POST", "/tokens/revoke")
 

@@ -62,7 +62,7 @@ def test_booting_from_a_volume_takes_it_along_when_the_server_goes(conn: Connect
     volume = conn.block_storage.get_volume(attachment.volume_id)
     assert (volume.size, volume.status, volume.is_bootable) == (30, "in-use", True)
     assert volume.volume_image_metadata["image_name"] == "Rocky-9"
-    assert conn.compute.delete(f"/servers/{server.id}/os-volume_attachments/{volume.id}").status_code == 403
+    assert conn.compute.delete(f"/servers/{server.id}/os-volume_attachments/{volume.id}").status_code == 400
 
     remove(conn, server)
 

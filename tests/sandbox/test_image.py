@@ -1,4 +1,8 @@
+from collections.abc import Callable
+
 from openstack.connection import Connection
+
+from .process import Sandbox
 
 
 def test_images_are_listed_page_by_page_and_found_by_name(conn: Connection) -> None:
@@ -20,3 +24,11 @@ def test_images_are_sorted_as_asked(conn: Connection) -> None:
 def test_images_are_for_reading(conn: Connection) -> None:
     assert conn.image.post("/images", json={"name": "x"}).status_code == 403
     assert conn.image.get("/images/none").status_code == 404
+
+
+def test_a_big_cloud_is_listed_whole(fresh: Callable[..., Sandbox]) -> None:
+    cloud = fresh()
+    cloud.admin.offer(flavors=1100, images=120)
+    with cloud.connect() as conn:
+        assert len(list(conn.compute.flavors())) == 14 + 1100
+        assert len(list(conn.image.images(limit=50))) == 6 + 120

@@ -110,7 +110,7 @@ def detach_volume(server_id: str, volume_id: str) -> Reply:
         raise NotFoundError(f"Volume {volume_id} could not be found.")
     attachment = find_attachment(server, volume_id)
     if attachment.boot_index == 0:
-        raise ForbiddenError("Cannot detach a root device volume")
+        raise BadRequestError("Cannot detach a root device volume")
     if server.task_state is not None or server.vm_state not in ATTACHABLE:
         require_state(server, "detach_volume", *ATTACHABLE)
     volumes.begin_detaching(cloud(), attachment)

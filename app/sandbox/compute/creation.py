@@ -121,8 +121,8 @@ def _check_size(image: Image, flavor: Flavor, boots_from_volume: bool) -> None:
         raise BadRequestError("Flavor's memory is too small for requested image.")
     if not boots_from_volume and flavor.disk and flavor.disk < image.min_disk:
         raise BadRequestError(
-            f"Flavor's disk is too small for requested image. Flavor disk is {flavor.disk * 2**30} bytes, image is"
-            f" {image.min_disk * 2**30} bytes."
+            "Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is"
+            f" {flavor.disk * 2**30} bytes, minimum size is {image.min_disk * 2**30} bytes."
         )
 
 

@@ -105,7 +105,7 @@ def _with_application_credential(cloud: Cloud, given: Json) -> tuple[str, Token]
         user = _find_user(cloud, given.get("user") or {})
         found = table.where(user_id=user.id, name=given.get("name")) if user else []
         if not found:
-            raise NotFoundError(f"Could not find Application Credential: {given.get('name')}.")
+            raise UnauthorizedError(f"Could not find application credential: {given.get('name')}")
         credential = found[0]
     is_expired = credential.expires_at is not None and credential.expires_at <= cloud.now
     if is_expired or not is_secret(given.get("secret"), credential.secret_hash):

@@ -32,15 +32,11 @@ QUOTA_NAMES: dict[type[NetworkRecord], str] = {
 
 
 def sees(cloud: Cloud, caller: Caller, record: NetworkRecord) -> bool:
-    """A project sees its own, and networks that are external or shared. (Not their subnets, unless shared.)"""
+    """A project sees its own, and networks that are external or shared, with their subnets."""
     if caller.is_admin or record.project_id == caller.project_id:
         return True
-    if isinstance(record, Network):
-        return record.is_external or record.is_shared
-    if isinstance(record, Subnet):
-        network = cloud.table(Network).get(record.network_id)
-        return network is not None and network.is_shared
-    return False
+    network = cloud.table(Network).get(record.network_id) if isinstance(record, Subnet) else record
+    return isinstance(network, Network) and (network.is_external or network.is_shared)
 
 
 def visible(cloud: Cloud, caller: Caller, kind: type[N]) -> list[N]:

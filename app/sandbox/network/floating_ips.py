@@ -64,10 +64,8 @@ def update_floating_ip(cloud: Cloud, caller: Caller, record: FloatingIP, values:
         raise BadRequestError(
             "Bad floatingip request: fixed_ip_address cannot be specified without a port_id.", "BadRequest"
         )
-    # To take a floating IP off its port, set port_id to null, or send nothing at all (API reference).
-    if "port_id" in values or "fixed_ip_address" in values or not values.keys() - {"port_id"}:
-        return _disassociate(cloud, record)
-    return record
+    # Only a port_id of null takes it off its port: an update that doesn't name the port leaves it.
+    return _disassociate(cloud, record) if "port_id" in values else record
 
 
 def _disassociate(cloud: Cloud, record: FloatingIP) -> FloatingIP:

@@ -84,8 +84,9 @@ def _clear_gateway(cloud: Cloud, router: Router) -> None:
 
 def delete_router(cloud: Cloud, caller: Caller, record: Router) -> None:
     router = find_own(cloud, caller, Router, record.id)
-    if interfaces(cloud, router):
-        raise ConflictError(f"Router {router.id} still has ports", "RouterInUse")
+    attached = ", ".join(port.id for port in interfaces(cloud, router))
+    if attached:
+        raise ConflictError(f"Router {router.id} has ports still attached: {attached}", "RouterInUse")
     _clear_gateway(cloud, router)
     cloud.table(Router).drop(router.id)
 

@@ -124,14 +124,15 @@ def _checked_rule(cloud: Cloud, caller: Caller, values: Json) -> Json:
     if ethertype not in {"IPv4", "IPv6"}:
         raise BadRequestError(
             f"Security group rule for ethertype '{ethertype}' not supported. Allowed values are ['IPv4', 'IPv6'].",
-            "SecurityGroupInvalidEtherType",
+            "SecurityGroupRuleInvalidEtherType",
         )
     protocol = _checked_protocol(values.get("protocol"))
     low, high = _checked_ports(protocol, values.get("port_range_min"), values.get("port_range_max"))
     prefix, remote = values.get("remote_ip_prefix"), values.get("remote_group_id")
     if prefix and remote:
         raise BadRequestError(
-            "Only remote_ip_prefix or remote_group_id may be provided.", "SecurityGroupRemoteGroupAndRemoteIpPrefix"
+            "Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.",
+            "SecurityGroupMultipleRemoteEntites",
         )
     return {
         "direction": direction,
@@ -170,9 +171,11 @@ def _checked_ports(protocol: str | None, low: object, high: object) -> tuple[int
             "Must also specify protocol if port range is given.", "SecurityGroupProtocolRequiredWithPorts"
         )
     if protocol in ICMP:
-        for name, value in (("port_range_min", first), ("port_range_max", last)):
+        for name, value in (("type (port-range-min)", first), ("code (port-range-max)", last)):
             if value is not None and not 0 <= value <= 255:
-                raise BadRequestError(f"Invalid value for ICMP {name}: {value}", "SecurityGroupInvalidIcmpValue")
+                raise BadRequestError(
+                    f"Invalid value for ICMP {name} {value}. It must be 0 to 255.", "SecurityGroupInvalidIcmpValue"
+                )
         if first is None:
             raise BadRequestError(
                 f"ICMP code (port-range-max) {last} is provided but ICMP type (port-range-min) is missing.",
@@ -181,9 +184,7 @@ def _checked_ports(protocol: str | None, low: object, high: object) -> tuple[int
         return first, last
     if protocol not in WITH_PORTS:
         raise BadRequestError(
-            f"Port range cannot be specified for protocol {protocol}. Port range is only supported"
-            " for TCP, UDP, UDPLITE,"
-            " SCTP and DCCP.",
+            f"Ports cannot be specified for protocol {protocol}. Ports are only supported for {sorted(WITH_PORTS)}.",
             "SecurityGroupInvalidProtocolForPort",
         )
     if first is None or last is None or not 1 <= first <= 65535 or not 1 <= last <= 65535:

@@ -37,8 +37,8 @@ def check_quota(cloud: Cloud, project_id: str, volumes: int, gigabytes: int) -> 
     limits, used = quotas.limits(cloud, "volume", project_id), usage(cloud, project_id)
     if not quotas.fits(limits["per_volume_gigabytes"], 0, gigabytes):
         raise OverLimitError(
-            f"VolumeSizeExceedsLimit: Requested volume size {gigabytes} is larger than maximum allowed limit"
-            f" {limits['per_volume_gigabytes']}."
+            f"VolumeSizeExceedsLimit: Requested volume size {gigabytes}G is larger than maximum allowed limit"
+            f" {limits['per_volume_gigabytes']}G."
         )
     if not quotas.fits(limits["gigabytes"], used["gigabytes"], gigabytes):
         raise OverLimitError(
@@ -84,7 +84,7 @@ def create(cloud: Cloud, caller: Caller, values: Json) -> Volume:
         )
     zone = values.get("availability_zone") or "nova"
     if zone != "nova":
-        raise BadRequestError(f"Invalid input received: Availability zone '{zone}' is invalid.")
+        raise BadRequestError(f"Availability zone '{zone}' is invalid.")
     return add(
         cloud,
         caller.project_id,
