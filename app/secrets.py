@@ -100,6 +100,11 @@ def cookie_key(settings: Settings) -> str:
     return _kept(settings.data / "keys" / "cookie")
 
 
+def url_token(settings: Settings) -> str:
+    """The start-up token, fit for a URL, kept in `<data>/keys/token`."""
+    return _kept(settings.data / "keys" / "token").rstrip("=")
+
+
 def redact(name: str, value: object) -> object:
     """`value`, unless `name` says that it is a secret."""
     if isinstance(value, dict):

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     )
     token: SecretStr | None = Field(
         None,
-        description="The start-up token asked for when not bound to loopback. Unset: made at each start and printed.",
+        description="The start-up token asked for when not bound to loopback. Unset: one is made, kept and printed.",
     )
     database_url: str | None = Field(
         None, description="SQLAlchemy URL of the database. Unset: SQLite in `<data>/mchub.sqlite3`."

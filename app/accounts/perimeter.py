@@ -16,7 +16,7 @@ from flask import Flask, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.errors import Forbidden, Unauthorized, UnsupportedMediaType
-from app.secrets import cookie_key, new_key
+from app.secrets import cookie_key, url_token
 from app.settings import Settings
 
 COOKIE = "mchub_token"
@@ -112,10 +112,13 @@ def _only_json() -> None:
 
 
 def start_up_token(settings: Settings) -> str | None:
-    """The token that this hub asks for: none on loopback, the setting's, else a fresh one at each start."""
+    """The token that this hub asks for: none on loopback, else the setting's or one kept in `<data>/keys/token`.
+
+    It is kept so that a hub that was restarted still knows the browsers it had.
+    """
     if settings.is_loopback:
         return None
-    return settings.token.get_secret_value() if settings.token else new_key().rstrip("=")
+    return settings.token.get_secret_value() if settings.token else url_token(settings)
 
 
 def perimeter_of(settings: Settings, token: str | None) -> Perimeter:

@@ -13,6 +13,7 @@ from app.clusters import checks
 from app.clusters.configuration import applied_parameters, opened, restore_applied, sealed, split_secrets
 from app.clusters.documents import publish
 from app.clusters.equipment import equipment
+from app.clusters.folders import forget_plan, put_away
 from app.clusters.models import APPLY, BUILD, DESTROY, SUBJECT, Cluster, Plan
 from app.clusters.plans import PlanStale, check_cloud, differences_since, identity_of, pending_plan, start_plan
 from app.clusters.schemas import ClusterCreate, ClusterReplace, Parameters
@@ -52,6 +53,7 @@ def create(body: ClusterCreate) -> tuple[Cluster, Operation]:
     _refuse_taken(body.parameters.hostname)
     _check_with_cloud(body.parameters, template, project)
     cloud = room.cloud(project)
+    put_away(body.parameters.hostname)
     given, secrets = split_secrets(body.parameters, template)
     cluster = Cluster(
         hostname=body.parameters.hostname,
@@ -141,6 +143,7 @@ def destroy(hostname: str, confirm: str | None) -> tuple[Cluster, Operation | No
         with transaction():
             accounts.audit("delete", SUBJECT, cluster.id, hostname=hostname)
             bury(cluster, source=accounts.current_actor(), detail="It had no resources.")
+        put_away(hostname)
         return cluster, None
     check_cloud(cluster, equipment().cloud(accounts.project_of(cluster.project_id)))
     with transaction():
@@ -171,6 +174,7 @@ def drop_plan(hostname: str) -> Cluster:
             also={"plan_id": None},
         )
         publish(cluster, progress=[], counts={})
+    forget_plan(cluster, plan)
     return cluster
 
 
@@ -238,9 +242,7 @@ def cancel(hostname: str) -> Operation:
 
 
 def bury(cluster: Cluster, *, source: str, detail: str) -> None:
-    """The cluster is gone: its hostname is free, its history and masked logs stay. In the caller's transaction."""
-    room = equipment()
-    living, buried = room.folder(cluster), room.settings.data / "destroyed" / cluster.id
+    """The cluster is gone: its hostname is free, its history stays. In the caller's transaction; then `put_away`."""
     transition(
         cluster,
         Status.DESTROYED,
@@ -249,9 +251,6 @@ def bury(cluster: Cluster, *, source: str, detail: str) -> None:
         also={"destroyed_at": now(), "plan_id": None, "has_resources": False},
     )
     publish(cluster)
-    if living.exists():
-        buried.parent.mkdir(mode=0o700, exist_ok=True)
-        living.rename(buried)
 
 
 def _check_with_cloud(

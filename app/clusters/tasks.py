@@ -8,9 +8,10 @@ from app.clusters.configuration import opened
 from app.clusters.documents import publish
 from app.clusters.ending import diagnostics_of, end_cancelled_plan, end_failed, error_diagnostic, from_hub
 from app.clusters.equipment import equipment
+from app.clusters.folders import forget_earlier_plans, forget_plan, forget_plan_document, put_away
 from app.clusters.following import Follower
 from app.clusters.masks import mask_log
-from app.clusters.models import APPLY, DESTROY, PLAN, Cluster, Plan
+from app.clusters.models import APPLY, BUILD, DESTROY, PLAN, Cluster, Plan
 from app.clusters.probes import answers_now
 from app.clusters.reporting import Progress
 from app.clusters.review import review_of
@@ -32,6 +33,7 @@ from app.terraform.workspace import prepare_workspace
 
 
 def cluster_of(operation: Operation) -> Cluster:
+    """The cluster of an operation, as it stands now."""
     return db.session.get_one(Cluster, operation.subject_id, populate_existing=True)
 
 
@@ -83,6 +85,7 @@ def _start_plan(operation: Operation, cluster: Cluster) -> None:
         template,
         {"parameters": {**parameters, **opened(secrets)}, "hostname": cluster.hostname},
     )
+    forget_earlier_plans(cluster)
     prepare_workspace(folder, template, main_tf)
     initialised = room.init_cache().restore(folder)
     _launch(operation, cluster, init=not initialised)
@@ -151,7 +154,11 @@ def _finish_plan(operation: Operation, cluster: Cluster) -> None:
                 source=operation.worker or "hub",
                 detail="Nothing to change.",
             )
+            # What was asked for is what there is.
+            if cluster.applied_parameters is not None and operation.payload["kind"] == BUILD:
+                cluster.applied_parameters, cluster.applied_secrets = cluster.parameters, cluster.secrets
             publish(cluster)
+        forget_plan_document(cluster, operation.id)
         return
     taken = fingerprint.take(folder, work / commands.PLAN, plans.cloud_key(cluster))
     with transaction():
@@ -163,6 +170,7 @@ def _finish_plan(operation: Operation, cluster: Cluster) -> None:
             loses_data=words.loses_data(plan),
             changes_instances=words.changes_instances(plan),
         )
+    forget_plan_document(cluster, operation.id)
 
 
 def run_apply(operation_id: str, context: Context) -> None:
@@ -197,6 +205,7 @@ def run_apply(operation_id: str, context: Context) -> None:
         _finish_apply(operation, cluster, plan)
     else:
         end_failed(operation, cluster, failed, diagnostics_of(outcome))
+    forget_plan(cluster, plan)
 
 
 def _start_apply(operation: Operation, cluster: Cluster, plan: Plan) -> Diagnostic | None:
@@ -229,6 +238,7 @@ def _finish_apply(operation: Operation, cluster: Cluster, plan: Plan) -> None:
             keep_state(cluster, operation.id)
             operations.end(operation, State.SUCCEEDED, source=source)
             service.bury(cluster, source=source, detail="Everything was destroyed.")
+        put_away(cluster.hostname)
         return
     template = equipment().template(cluster.template)
     # Asked before the transaction: a service that is slow to answer must not keep the database waiting.
