@@ -65,7 +65,9 @@ def main(only: tuple[str, ...], quick: bool, write: bool, strict: bool) -> None:
             began = time.monotonic()
             click.echo(f"{name} ...", err=True)
             chapters.append(BENCHES[name](Path(folder) / name, quick))
-            click.echo(f"  {time.monotonic() - began:.0f} s", err=True)
+            for figure in chapters[-1].figures:
+                click.echo(f"  {figure.subject}: {figure.measured} {figure.verdict}", err=True)
+            click.echo(f"  took {time.monotonic() - began:.0f} s", err=True)
     click.echo("\n".join(f"{name}: {value}" for name, value in described.items()))
     click.echo("\n" + report.table(chapters))
     if write:
