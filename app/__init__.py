@@ -48,7 +48,9 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         MAX_CONTENT_LENGTH=MAX_BYTES,
         SQLALCHEMY_DATABASE_URI=settings.sqlalchemy_url,
         SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 16, "max_overflow": settings.web_threads, "pool_timeout": 10},
-        SESSION_COOKIE_SAMESITE="Strict",
+        # Cookies know no ports: two hubs on one machine must not overwrite each other's.
+        SESSION_COOKIE_NAME=f"mchub_session_{settings.port}",
+        SESSION_COOKIE_SAMESITE="Lax",
         WTF_CSRF_TIME_LIMIT=None,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]

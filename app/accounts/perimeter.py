@@ -91,7 +91,7 @@ class Perimeter:
         # A path that begins with two slashes would lead to another host; so would one that does once a tab is dropped.
         path = "/" + quote(request.path.lstrip("/"), safe="/")
         response = redirect(path + (f"?{query}" if query else ""))
-        response.set_cookie(COOKIE, self.token or "", httponly=True, samesite="Strict", secure=request.is_secure)
+        response.set_cookie(COOKIE, self.token or "", httponly=True, samesite="Lax", secure=request.is_secure)
         return response
 
     def guard(self) -> AnyResponse | None:
