@@ -4,6 +4,7 @@ import socket
 import uuid
 
 from flask import Flask, Response, g, jsonify, request
+from flask.json.provider import DefaultJSONProvider
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -16,16 +17,24 @@ from .identity import api as identity
 from .identity.tokens import caller_of
 from .network import api as network
 from .volume import api as volume
-from .wire import SERVICES, cloud, service
+from .wire import PUBLIC_VIEWS, SERVICES, cloud, service
+
+
+class OrderedJson(DefaultJSONProvider):
+    """Keeps the services' own order of keys."""
+
+    sort_keys = False
 
 
 class CloudApplication(Flask):
     """Flask, with every view inside a transaction of the cloud."""
 
+    json_provider_class = OrderedJson
+
     def dispatch_request(self) -> ResponseReturnValue:
         with cloud().transaction():
             view = self.view_functions.get(request.endpoint or "")
-            if service() in SERVICES and not getattr(view, "needs_no_token", False):
+            if service() in SERVICES and view not in PUBLIC_VIEWS:
                 g.caller = caller_of(cloud(), request.headers.get("X-Auth-Token", ""))
             return super().dispatch_request()
 
@@ -35,7 +44,6 @@ def create_application(cloud: Cloud, admin_token: str) -> Flask:
     app.extensions["cloud"] = cloud
     app.config["ADMIN_TOKEN"] = admin_token
     app.url_map.strict_slashes = False
-    app.json.sort_keys = False  # type: ignore[attr-defined]
     app.before_request(meet_faults)
     for blueprint in (identity, compute, network, image, volume):
         app.register_blueprint(blueprint.blueprint)

@@ -35,7 +35,6 @@ def serve(data: Path, host: str, port: int, floating_range: str, boot_seconds: f
     check_floating_range(floating_range)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     server = make_server(host, port, lambda environ, start: [], threaded=True, request_handler=RequestHandler)
-    server.daemon_threads = True  # type: ignore[attr-defined]
     url = f"http://{host}:{server.server_port}"
     cloud = Cloud(Options(data=data, url=url, floating_range=floating_range, boot_seconds=boot_seconds))
     secrets = fill(cloud)

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -135,7 +136,7 @@ def _sorted(found: list[Image]) -> list[Image]:
         if key not in SORT_KEYS or direction not in {"asc", "desc"}:
             raise BadRequestError(f"Invalid sort key or direction: {key}:{direction}")
         field_name = "created_at" if key == "updated_at" else key
-        found = sorted(found, key=lambda each, name=field_name: getattr(each, name), reverse=direction == "desc")  # type: ignore[misc]
+        found = sorted(found, key=attrgetter(field_name), reverse=direction == "desc")
     return found
 
 

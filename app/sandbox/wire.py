@@ -13,12 +13,14 @@ Json = dict[str, Any]
 Reply = Json | tuple[Json | str, int] | tuple[Json | str, int, dict[str, str]]
 View = TypeVar("View", bound=Callable[..., Any])
 
+PUBLIC_VIEWS: set[Callable[..., Any]] = set()
+
 SERVICES = ("identity", "compute", "network", "image", "volume")
 
 
 def public(view: View) -> View:
     """Marks a view that needs no token: version documents, and signing in."""
-    view.needs_no_token = True  # type: ignore[attr-defined]
+    PUBLIC_VIEWS.add(view)
     return view
 
 

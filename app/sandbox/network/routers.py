@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import replace
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from ..cloud import Cloud
@@ -208,7 +208,7 @@ def _refuse_while_in_use(cloud: Cloud, router: Router, port: Port) -> None:
                     "RouterInterfaceInUseByFloatingIP",
                 )
         for route in router.routes:
-            if network is not None and ip_network(route["nexthop"]).subnet_of(network):  # type: ignore[arg-type]
+            if network is not None and ip_address(route["nexthop"]) in network:
                 raise ConflictError(
                     f"Router interface for subnet {fixed.subnet_id} on router {router.id} cannot be deleted, as it is"
                     " required by one or more routes.",
