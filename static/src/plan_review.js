@@ -28,7 +28,7 @@ export function changesOf(resource) {
   const changes = resource.changes || [];
   return changes.map((change, index) => ({
     key: index,
-    path: Array.isArray(change.path) ? change.path.join(".") : String(change.path ?? ""),
+    path: change.path || "(all of it)",
     before: change.sensitive ? "(secret)" : valueText(change.before),
     after: change.known === false ? "known after the build" : change.sensitive ? "(secret)" : valueText(change.after),
   }));

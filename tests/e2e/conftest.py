@@ -49,8 +49,9 @@ def public_key() -> str:
 @pytest.fixture(scope="session", autouse=True)
 def built_pages() -> None:
     """The scripts and styles, built if they are not."""
-    if not (ROOT / "static/dist/manifest.json").exists():
+    if not (ROOT / "node_modules").exists():
         subprocess.run(["npm", "ci"], cwd=ROOT, check=True)
+    if not (ROOT / "static/dist/manifest.json").exists():
         subprocess.run(["npm", "run", "build"], cwd=ROOT, check=True)
 
 
