@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -33,6 +35,8 @@ KEY_TYPES = frozenset(
     }
 )  # fmt: skip
 MAX_INSTANCES = 1_000
+MAX_HOSTS = 10_000
+"""Of all groups together: no project has as many, and their names must fit into memory."""
 MAX_USERS = 1_000
 MAX_VOLUME_GB = 100_000
 MAX_HOSTNAME = 230
@@ -54,8 +58,11 @@ def _matches(pattern: re.Pattern[str], words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+_NOT_ON_ONE_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
 def _printable(value: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 or 0xD800 <= ord(character) < 0xE000 for character in value):
+    if any(unicodedata.category(character) in _NOT_ON_ONE_LINE for character in value):
         raise ValueError("must be one line of text without control characters")
     return value
 
@@ -96,9 +103,33 @@ def _check_key(value: str) -> str:
     except (binascii.Error, ValueError) as error:
         raise ValueError("its second part is not base64: was the key copied whole?") from error
     length = int.from_bytes(blob[:4], "big")
-    if len(blob) < 20 or blob[4 : 4 + length] != parts[0].encode():
+    if blob[4 : 4 + length] != parts[0].encode() or not _is_whole(blob):
         raise ValueError("its second part does not fit its type: was the key copied whole?")
     return " ".join(parts)
+
+
+def _is_whole(blob: bytes) -> bool:
+    """Whether a public key ends where its last part does (RFC 4253, 6.6: parts with their length before them)."""
+    at, parts = 0, 0
+    while at < len(blob):
+        at, parts = at + 4 + int.from_bytes(blob[at : at + 4], "big"), parts + 1
+    return at == len(blob) and parts >= 2
+
+
+def _check_address(value: str) -> str:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError as error:
+        raise ValueError("must be an IP address") from error
+    return value
+
+
+def _check_range(value: str) -> str:
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError as error:
+        raise ValueError("must be a range of IP addresses, such as 192.0.2.0/24") from error
+    return value
 
 
 def _check_yaml(value: str) -> str:
@@ -135,12 +166,15 @@ class FirewallRule(Strict):
     tag: Tag
     ethertype: Literal["IPv4", "IPv6"] = "IPv4"
     protocol: Literal["tcp", "udp", "icmp"] = "tcp"
-    cidr: Line = "0.0.0.0/0"
+    cidr: Annotated[str, AfterValidator(_check_range)] = "0.0.0.0/0"
 
     @model_validator(mode="after")
     def _ports_in_order(self) -> FirewallRule:
         if self.to_port < self.from_port:
             raise ValueError("to_port must not be lower than from_port")
+        version = ipaddress.ip_network(self.cidr, strict=False).version
+        if "cidr" in self.model_fields_set and self.ethertype != f"IPv{version}":
+            raise ValueError("cidr and ethertype must be of the same version of IP")
         return self
 
 
@@ -172,7 +206,7 @@ class Parameters(Strict):
     firewall_rules: dict[Name, FirewallRule] | None = None
     software_stack: Literal["alliance", "computecanada", "eessi", ""] | None = None
     os_ext_network: Name | None = None
-    os_floating_ips: dict[Name, Line] | None = None
+    os_floating_ips: dict[Name, Annotated[str, AfterValidator(_check_address)]] | None = None
     subnet_id: Name | None = None
     eyaml_key: str | None = None
 
@@ -193,6 +227,9 @@ class Parameters(Strict):
 
 def relations(parameters: Parameters) -> list[tuple[str, str]]:
     """Rules between fields: (path below `parameters`, message) for each one that is broken."""
+    asked = sum(group.count for group in parameters.instances.values())
+    if asked > MAX_HOSTS:
+        return [("instances", f"At most {MAX_HOSTS:,} instances in all; these are {asked:,}.")]
     return [*_instances(parameters), *_tags(parameters), *_whole(parameters)]
 
 
@@ -233,9 +270,13 @@ def _whole(parameters: Parameters) -> Iterator[tuple[str, str]]:
 
 
 def _in_the_future(moment: datetime) -> datetime:
-    if moment <= now():
+    try:
+        in_utc = moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is too far away") from error
+    if in_utc <= now():
         raise ValueError("must be in the future")
-    return moment
+    return in_utc
 
 
 Expiry = Annotated[AwareDatetime, AfterValidator(_in_the_future)]
