@@ -6,17 +6,16 @@ from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, make_response, request
-from sqlalchemy import select
 
 from app.bodies import takes
 from app.clusters import available, logs, plans, queries, service
 from app.clusters.equipment import equipment
-from app.clusters.models import Cluster, StatusDocument
+from app.clusters.models import Cluster
 from app.clusters.nodes import console_text, nodes_json
 from app.clusters.schemas import ApplyPlan, ClusterCreate, ClusterReplace
 from app.clusters.states import versions
-from app.db import db, iso
-from app.errors import FieldError, Invalid, NotFound
+from app.db import iso
+from app.errors import FieldError, Invalid
 from app.lifecycle.operations import Operation
 
 api = APIBlueprint("clusters", __name__, url_prefix="/api", tag="Clusters")
@@ -152,13 +151,7 @@ def cancel(hostname: str) -> tuple[Json, int]:
 @api.doc(responses={200: "The status.", 304: "Nothing happened since.", 404: REFUSALS[404]})
 def status(hostname: str) -> Response:
     """The status, cheap enough to ask for each second; with ETag and If-None-Match."""
-    row = db.session.execute(
-        select(StatusDocument.body, StatusDocument.etag).where(
-            StatusDocument.hostname == hostname, StatusDocument.living
-        )
-    ).first()
-    if row is None:
-        raise NotFound(f"There is no cluster named “{hostname}”.")
+    row = queries.status_document(hostname)
     if request.if_none_match.contains(row.etag):
         response = make_response("", 304)
     else:

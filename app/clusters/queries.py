@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Row, bindparam, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.accounts import service as accounts
@@ -33,6 +33,9 @@ SORTS: dict[str, InstrumentedAttribute[Any]] = {
     "owner": Cluster.owner,
     "template": Cluster.template,
 }
+STATUS = select(StatusDocument.body, StatusDocument.etag).where(
+    StatusDocument.hostname == bindparam("hostname"), StatusDocument.living
+)
 PER_PAGE = 25
 MOST_PER_PAGE = 200
 
@@ -111,6 +114,19 @@ def _item(cluster: Cluster, project: str, counts: dict[str, Any]) -> dict[str, A
         "status_since": iso(cluster.status_at),
         "expires_at": iso(cluster.expires_at),
     }
+
+
+def status_document(hostname: str) -> Row[str, str]:
+    """Body and ETag of `GET .../status`. Asked more than all else: no session, and a statement that is made once.
+
+    Raises:
+        NotFound: there is no such cluster.
+    """
+    with db.engine.connect() as connection:
+        row = connection.execute(STATUS, {"hostname": hostname}).first()
+    if row is None:
+        raise NotFound(f"There is no cluster named “{hostname}”.")
+    return row
 
 
 def is_empty() -> bool:
