@@ -28,13 +28,14 @@ def available_resources_json(project_name: str, hostname: str | None, template_n
     resources = room.available(project)
     held = applied_parameters(cluster) if cluster else None
     flavors = {flavor.name: flavor for flavor in resources.flavors}
+    external = {network["id"] for network in resources.networks if network["external"]}
     credit = checks.takes(held, template, flavors) if held else {}
     return {
         "images": [image.__dict__ for image in resources.images],
         "flavors": [_flavor_json(flavor, template) for flavor in resources.flavors],
         "volume_types": list(resources.volume_types),
         "networks": list(resources.networks),
-        "subnets": list(resources.subnets),
+        "subnets": [subnet for subnet in resources.subnets if subnet["network_id"] not in external],
         "keypairs": list(resources.keypairs),
         "availability_zones": list(resources.availability_zones),
         "quotas": _quotas_json(resources, credit),

@@ -9,6 +9,8 @@ from types import FrameType
 
 import click
 import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from .application import create_application
@@ -37,7 +39,7 @@ def serve(data: Path, host: str, port: int, floating_range: str, boot_seconds: f
     server = make_server(host, port, lambda environ, start: [], threaded=True, request_handler=RequestHandler)
     url = f"http://{host}:{server.server_port}"
     cloud = Cloud(Options(data=data, url=url, floating_range=floating_range, boot_seconds=boot_seconds))
-    secrets = fill(cloud)
+    secrets = fill(cloud, public_key(data))
     write_access_files(data, url, secrets)
     server.app = create_application(cloud, secrets.admin_token)
     stop_on_signals(server)
@@ -63,6 +65,19 @@ def stop_on_signals(server: BaseWSGIServer) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+
+
+def public_key(data: Path) -> str:
+    """The public half of `<data>/id_ed25519`, which is made once: a newcomer need not have a key to try the cloud."""
+    path = data / "id_ed25519"
+    if not path.exists():
+        private = Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        write_private(path, private.decode())
+    key = serialization.load_ssh_private_key(path.read_bytes(), password=None)
+    shown = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return f"{shown.decode()} sandbox"
 
 
 def write_access_files(data: Path, url: str, secrets: Secrets) -> None:

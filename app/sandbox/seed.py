@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from . import quotas
 from .cloud import Cloud
-from .compute.models import Flavor
+from .compute.api import fingerprint_of
+from .compute.models import Flavor, Keypair
 from .identity.models import ApplicationCredential, Caller, Project, Role, Token, User
 from .identity.tokens import secret_hash
 from .image import Image
@@ -58,6 +59,8 @@ QUOTAS: dict[str, dict[str, object]] = {
         "security_group_rule": 500,
     },
 }
+KEY_PAIR = "sandbox"
+"""The key pair of whoever starts the cloud; its private key lies in the data folder."""
 ROLES = ("member", "reader", "load-balancer_member")
 
 
@@ -72,8 +75,8 @@ class Secrets(Record):
     admin_token: str
 
 
-def fill(cloud: Cloud) -> Secrets:
-    """Fills a cloud that is empty; the secrets of either."""
+def fill(cloud: Cloud, public_key: str) -> Secrets:
+    """Fills a cloud that is empty, with a key pair of this public key for its user; the secrets of either."""
     with cloud.transaction():
         known = cloud.table(Secrets).get("secrets")
         if known is not None:
@@ -89,6 +92,7 @@ def fill(cloud: Cloud) -> Secrets:
             )
         )
         demo = _people(cloud, made)
+        _key_pair(cloud, demo, public_key)
         _offers(cloud)
         _networks(cloud, demo)
         for service, limits in QUOTAS.items():
@@ -120,6 +124,20 @@ def _people(cloud: Cloud, made: Secrets) -> Caller:
         )
     )
     return _caller(user.id, made.project_id, *ROLES)
+
+
+def _key_pair(cloud: Cloud, caller: Caller, public_key: str) -> None:
+    cloud.table(Keypair).put(
+        Keypair(
+            id=f"{caller.user_id}/{KEY_PAIR}",
+            number=1,
+            user_id=caller.user_id,
+            name=KEY_PAIR,
+            public_key=public_key,
+            fingerprint=fingerprint_of(public_key),
+            created_at=cloud.now,
+        )
+    )
 
 
 def _caller(user_id: str, project_id: str, *roles: str) -> Caller:

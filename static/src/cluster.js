@@ -123,7 +123,7 @@ export function clusterPage() {
     },
     async readOffer() {
       try {
-        this.offer = await get(`/api/available-resources?${new URLSearchParams({ project: this.cluster.project, hostname: this.hostname })}`);
+        this.offer = await get(`/api/available-resources?${new URLSearchParams({ project: this.cluster.project })}`);
       } catch (error) {
         this.offer = { quotas: {}, errors: [error.message] };
       }

@@ -90,11 +90,18 @@ export function clusterForm() {
       try {
         this.offer = { ...EMPTY, ...(await get(`/api/available-resources?${query}`)) };
         this.offerProblem = this.offer.errors.map((error) => error.message || String(error)).join(" ");
+        this.offerKey();
         this.offerState = "loaded";
       } catch (error) {
         this.offerProblem = error.message;
         this.offerState = this.offerState === "loaded" ? "loaded" : "failed";
       }
+    },
+
+    // Whoever has one key pair in the cloud means that one.
+    offerKey() {
+      if (this.offerState === "loaded" || this.cluster || this.form.keys.trim() || this.offeredKeys.length !== 1) return;
+      this.addKey(this.offeredKeys[0]);
     },
 
     // What the form shows of itself

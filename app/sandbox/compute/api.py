@@ -148,7 +148,7 @@ def create_keypair() -> Reply:
             user_id=caller().user_id,
             name=name,
             public_key=public_key,
-            fingerprint=_fingerprint(public_key),
+            fingerprint=fingerprint_of(public_key),
             created_at=cloud().now,
         )
     )
@@ -167,7 +167,7 @@ def _new_key(name: str) -> tuple[str, str]:
     return private.decode(), f"{shown.decode()} Generated-by-Nova"
 
 
-def _fingerprint(public_key: str) -> str:
+def fingerprint_of(public_key: str) -> str:
     """MD5 in pairs of hexadecimal digits, as Nova shows it. Raises BadRequestError for what is no SSH public key."""
     try:
         parts = public_key.split()
