@@ -17,15 +17,15 @@ export function hostsLine(cluster) {
 
 const ACCOUNTS = { freeipa: "FreeIPA administrator", guests: "Guests", sudoer: "Administrator" };
 
-/** One row per account that has a password: "Guests (user01 to user10)". */
+/** One row per account that has a password: "Guests (user[01-10])". */
 export function secretRows(secrets) {
   return Object.entries(secrets || {})
     .filter(([, account]) => account?.password)
     .map(([name, account]) => ({ name, title: `${ACCOUNTS[name] || name}${users(account)}`, value: account.password }));
 }
 
+/** Magic Castle writes the guests' names as one text, such as "user[01-10]". */
 function users({ username, usernames }) {
-  const names = usernames || (username ? [username] : []);
-  if (!names.length) return "";
-  return names.length === 1 ? ` (${names[0]})` : ` (${names[0]} to ${names.at(-1)})`;
+  const names = Array.isArray(usernames) ? usernames.join(", ") : usernames || username;
+  return names ? ` (${names})` : "";
 }
