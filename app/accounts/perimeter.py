@@ -19,7 +19,6 @@ from app.errors import Forbidden, Unauthorized, UnsupportedMediaType
 from app.secrets import cookie_key, url_token
 from app.settings import Settings
 
-COOKIE = "mchub_token"
 OPEN_PATHS = ("/static/", "/healthz")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -46,6 +45,7 @@ class Perimeter:
     names: frozenset[str]
     any_address: bool
     token: str | None
+    cookie: str = "mchub_token"
 
     def check_host(self) -> None:
         """Refuse a Host that is not this hub's: a name that was rebound to its address."""
@@ -69,7 +69,7 @@ class Perimeter:
         """Ask for the start-up token; a token in the URL becomes a cookie and leaves the address bar."""
         if self.token is None or request.path.startswith(OPEN_PATHS):
             return None
-        if self._fits(request.cookies.get(COOKIE)) or self._fits(self._bearer()):
+        if self._fits(request.cookies.get(self.cookie)) or self._fits(self._bearer()):
             return None
         if self._fits(request.args.get("token")) and request.method in SAFE_METHODS:
             return self._welcome()
@@ -91,7 +91,7 @@ class Perimeter:
         # A path that begins with two slashes would lead to another host; so would one that does once a tab is dropped.
         path = "/" + quote(request.path.lstrip("/"), safe="/")
         response = redirect(path + (f"?{query}" if query else ""))
-        response.set_cookie(COOKIE, self.token or "", httponly=True, samesite="Lax", secure=request.is_secure)
+        response.set_cookie(self.cookie, self.token or "", httponly=True, samesite="Lax", secure=request.is_secure)
         return response
 
     def guard(self) -> AnyResponse | None:
@@ -126,7 +126,9 @@ def perimeter_of(settings: Settings, token: str | None) -> Perimeter:
     names = {"localhost", "127.0.0.1", "::1", *settings.hosts}
     if not settings.is_loopback:
         names |= {settings.bind.lower(), platform.node().lower()}
-    return Perimeter(frozenset(names), any_address=not settings.is_loopback, token=token)
+    # Cookies know no ports: two hubs on one machine must not overwrite each other's.
+    cookie = f"mchub_token_{settings.port}"
+    return Perimeter(frozenset(names), any_address=not settings.is_loopback, token=token, cookie=cookie)
 
 
 def add_security_headers(response: Response) -> Response:

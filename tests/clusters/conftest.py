@@ -1,4 +1,4 @@
-"""A hub without a cloud that all tests of a module share; and a hub on a sandbox cloud, whose operations nobody runs."""
+"""A hub without a cloud that a module shares; and a hub on a sandbox cloud, whose operations nobody runs."""
 
 from __future__ import annotations
 
