@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
@@ -44,7 +45,7 @@ def read_body(model: type[Body]) -> Body:
         raise UnsupportedMediaType("Send the body as JSON, with “Content-Type: application/json”.")
     content = request.get_data(cache=False)
     try:
-        found = json.loads(content)
+        found = json.loads(content.decode(), object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"The body is not JSON: {error}.", kind="not-json") from error
     if not isinstance(found, dict):
@@ -55,6 +56,19 @@ def read_body(model: type[Body]) -> Body:
         raise Invalid(
             "Some values are not right.", [_field_error(each) for each in error.errors(include_url=False)[:MAX_ERRORS]]
         ) from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of which no key stands twice: readers differ in which of the two they take (RFC 8259, 4)."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise Invalid("A key of the body stands twice.", [FieldError(twice, "stands there twice")])
+    return found
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def _field_error(error: ErrorDetails) -> FieldError:

@@ -38,6 +38,7 @@ STATUS = select(StatusDocument.body, StatusDocument.etag).where(
 )
 PER_PAGE = 25
 MOST_PER_PAGE = 200
+LAST_PAGE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,10 @@ def list_clusters(listing: Listing) -> dict[str, Any]:
         raise Invalid(
             "Unknown sort key.", [FieldError("sort", f"must be one of {', '.join(SORTS)}, or one with - before it")]
         )
-    if listing.page < 1 or not 1 <= listing.per_page <= MOST_PER_PAGE:
-        raise Invalid("Unknown page.", [FieldError("page", f"pages count from 1; per_page is 1 to {MOST_PER_PAGE}")])
+    if not 1 <= listing.page <= LAST_PAGE:
+        raise Invalid("Unknown page.", [FieldError("page", f"must be 1 to {LAST_PAGE}")])
+    if not 1 <= listing.per_page <= MOST_PER_PAGE:
+        raise Invalid("Unknown page.", [FieldError("per_page", f"must be 1 to {MOST_PER_PAGE}")])
     wanted: list[ColumnElement[bool]] = [Cluster.destroyed_at.is_(None)]
     if listing.search:
         wanted.append(Cluster.hostname.icontains(listing.search, autoescape=True))
