@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,14 +22,23 @@ _GROUPS = {
     FLOATING_IP: ("public address", "public addresses"),
 }
 _REST = {
-    "openstack_networking_": "network resource",
-    "openstack_compute_": "compute resource",
-    "openstack_blockstorage_": "storage resource",
-    "tls_": "key",
-    "random_": "generated name or password",
-    "terraform_data": "configuration step",
-    "null_resource": "configuration step",
+    "openstack_compute_volume_attach": ("volume attachment", "volume attachments"),
+    "openstack_compute_keypair": ("SSH key pair", "SSH key pairs"),
+    "openstack_networking_secgroup_rule": ("firewall rule", "firewall rules"),
+    "openstack_networking_secgroup": ("security group", "security groups"),
+    "openstack_networking_port": ("network port", "network ports"),
+    "openstack_networking_floatingip_associate": ("public address in use", "public addresses in use"),
+    "openstack_networking_": ("part of the network", "parts of the network"),
+    "openstack_compute_": ("other compute resource", "other compute resources"),
+    "openstack_blockstorage_": ("other storage resource", "other storage resources"),
+    "tls_": ("key", "keys"),
+    "random_": ("generated name or password", "generated names or passwords"),
+    "terraform_data": ("configuration step", "configuration steps"),
+    "null_resource": ("configuration step", "configuration steps"),
 }
+"""Nouns for all other resources by the start of their type; the first that fits."""
+_OTHER = ("other resource", "other resources")
+_STEP = "configuration step"
 _VERBS = {
     Action.CREATE: ("adds", "adds"),
     Action.UPDATE: ("changes", "changes"),
@@ -83,7 +93,7 @@ def _about(action: Action, kind: str, changes: Sequence[ResourceChange]) -> list
             for change in changes
         ]
     if kind == SERVER and action is Action.REPLACE:
-        return [Sentence(verb, f"{verb} {_name(change)}: about 5 minutes without it") for change in changes]
+        return [Sentence(verb, f"{verb} {_name(change)}: about 5 minutes without access") for change in changes]
     if kind == SERVER and action is Action.UPDATE:
         return [Sentence(verb, f"{verb} {_name(change)}{_what(change)}") for change in changes]
     noun = singular if len(changes) == 1 else plural
@@ -91,23 +101,17 @@ def _about(action: Action, kind: str, changes: Sequence[ResourceChange]) -> list
 
 
 def _about_rest(action: Action, changes: Iterable[ResourceChange]) -> list[Sentence]:
-    counts: dict[str, int] = {}
-    for change in changes:
-        noun = next((noun for start, noun in _REST.items() if change.type.startswith(start)), "other resource")
-        counts[noun] = counts.get(noun, 0) + 1
-    verb = _VERBS[action][0]
-    if action is Action.REPLACE and "configuration step" in counts:
-        verb = "runs again"
-        return [
-            Sentence(
-                "changes",
-                f"{verb} {count} {noun}{'s' if count > 1 else ''}"
-                if noun == "configuration step"
-                else f"replaces {count} {noun}{'s' if count > 1 else ''}",
-            )
-            for noun, count in counts.items()
-        ]
-    return [Sentence(verb, f"{verb} {count} {noun}{'s' if count > 1 else ''}") for noun, count in counts.items()]
+    counts = Counter(
+        next((nouns for start, nouns in _REST.items() if change.type.startswith(start)), _OTHER) for change in changes
+    )
+    sentences = []
+    for (singular, plural), count in counts.items():
+        verb = _VERBS[action][0]
+        text = f"{count} {singular if count == 1 else plural}"
+        # Terraform replaces a step to run it again: nothing is lost, and it must not look like it.
+        again = singular == _STEP and action is Action.REPLACE
+        sentences.append(Sentence("changes" if again else verb, f"{'runs again' if again else verb} {text}"))
+    return sentences
 
 
 def _name(change: ResourceChange) -> str:
@@ -127,12 +131,12 @@ def _short(change: ResourceChange) -> str:
 def _names(changes: Sequence[ResourceChange]) -> str:
     if len(changes) > MANY:
         return ""
-    return ": " + ", ".join(f"{_name(change)}{_size(change)}" for change in changes)
+    return ": " + ", ".join(_name(change) + _size(change, " ({} GB)") for change in changes)
 
 
-def _size(change: ResourceChange) -> str:
+def _size(change: ResourceChange, form: str = ", {} GB") -> str:
     size = (change.after or change.before or {}).get("size") if change.type == VOLUME else None
-    return f", {size} GB" if size else ""
+    return form.format(size) if size else ""
 
 
 def _what(change: ResourceChange) -> str:
