@@ -11,6 +11,8 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any, NoReturn
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, UndefinedError
@@ -43,7 +45,7 @@ def render_main_tf(template: ClusterTemplate, context: Mapping[str, object]) -> 
     """
     try:
         values = _complete(template, context)
-        environment = _environment(template)
+        environment = _environment(template.root)
         text = environment.get_template(CONFIGURATION_FILE).render(values)
     except TemplateError as error:
         raise RenderError(str(error)) from error
@@ -129,9 +131,11 @@ def _complete(template: ClusterTemplate, context: Mapping[str, object]) -> dict[
     }
 
 
-def _environment(template: ClusterTemplate) -> ImmutableSandboxedEnvironment:
+@cache
+def _environment(root: Path) -> ImmutableSandboxedEnvironment:
+    """One for each template: it keeps what it compiled, and looks whether the file changed."""
     environment = ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(template.root),
+        loader=FileSystemLoader(root),
         undefined=StrictUndefined,
         finalize=_only_filtered,
         autoescape=False,  # JSON, no HTML; `finalize` refuses whatever wasn't escaped for Terraform

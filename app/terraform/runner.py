@@ -1,8 +1,8 @@
 """The runner: runs one operation's commands, one process per operation, outliving the hub that started it.
 
-Started by file path with ``-I`` (see execution.launch), so it imports the standard library and python-terraform only:
-it must be quick, and small enough to be trusted alone for hours. Its output is the operation's log, locked by the
-hub; Terraform inherits it.
+Started by file path with ``-I -S`` (see execution.launch), so it imports the standard library and python-terraform
+only: it must be quick, and small enough to be trusted alone for hours. Its output is the operation's log, locked by
+the hub; Terraform inherits it.
 """
 
 import contextlib
@@ -107,4 +107,6 @@ def _detach() -> None:
 
 if __name__ == "__main__":
     _detach()
+    sys.path.append(sys.argv[2])
     run_job(Path(sys.argv[1]))
+    os._exit(0)  # at once: the hub waits for the lock, and nothing is left to be written
