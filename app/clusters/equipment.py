@@ -83,8 +83,12 @@ class Equipment:
     def folder(self, cluster: Cluster) -> Path:
         """`<data>/clusters/<hostname>/`, or where it was moved when the cluster was destroyed."""
         if cluster.destroyed_at is not None:
-            return self.settings.data / "destroyed" / cluster.id
+            return self.grave(cluster)
         return self.settings.data / "clusters" / cluster.hostname
+
+    def grave(self, cluster: Cluster) -> Path:
+        """Where the logs of a cluster are once it is destroyed."""
+        return self.settings.data / "destroyed" / cluster.id
 
     def operation_folder(self, cluster: Cluster, operation_id: str) -> Path:
         """Where an operation has its log, plan file and exit codes."""

@@ -223,6 +223,12 @@ def log_path(cluster: Cluster, operation: Operation) -> Path:
     return equipment().operation_folder(cluster, operation.id) / execution.LOG
 
 
+def log_paths(cluster: Cluster, operation: Operation) -> tuple[Path, Path]:
+    """Where a log is that somebody follows: while the cluster lives, and after."""
+    buried = equipment().grave(cluster) / "operations" / operation.id / execution.LOG
+    return log_path(cluster, operation), buried
+
+
 def timeline_json(cluster: Cluster) -> dict[str, Any]:
     """`GET .../timeline`: every status event of the cluster, oldest first."""
     events = db.session.scalars(
