@@ -223,6 +223,10 @@ class RunningHub:
         """The hub's data folder."""
         return self.hub.data
 
+    def gone(self, hostname: str) -> None:
+        """Wait until a cluster is destroyed."""
+        wait_until(lambda: self.hub.get(f"/api/clusters/{hostname}").status == 404, f"{hostname} is gone", 120)
+
     def stop(self) -> None:
         """End all three."""
         if self.nodes is not None:

@@ -101,8 +101,6 @@ def test_a_cluster_from_post_to_provisioning_success_and_away_again(running_hub:
     assert refused.json["errors"][0]["field"] == "confirm"
     confirmed = hub.post(f"/api/clusters/{hostname}/apply", {"plan": destroy["id"], "confirm": hostname})
     assert confirmed.status == 202, confirmed.body
-    from tests.processes import wait_until
-
-    wait_until(lambda: hub.get(f"/api/clusters/{hostname}/status").status == 404, "the cluster is gone")
+    running_hub.gone(hostname)
     assert hub.get("/api/clusters").json["total"] == 0
     assert ask(f"{running_hub.url}/").status == 302
