@@ -14,7 +14,9 @@ from app.terraform.execution import LOG, is_running
 from app.terraform.processes import interrupt
 
 log = get_logger(__name__)
-PAUSE_SECONDS = 0.02
+LATE = 0.01
+"""How late the end may be seen, as a share of the time that has passed: a plan ends in a moment, a build in minutes."""
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.1
 CANCEL_LOOK_SECONDS = 0.25
 
 
@@ -37,7 +39,7 @@ class Follower:
         Raises:
             HubStopping: the hub ends; Terraform goes on and the next hub adopts it.
         """
-        looked = 0.0
+        began, looked = time.monotonic(), 0.0
         while True:
             running = is_running(self.folder)
             self._read()
@@ -46,7 +48,8 @@ class Follower:
             if time.monotonic() - looked > CANCEL_LOOK_SECONDS:
                 looked = time.monotonic()
                 self._look_for_cancel()
-            context.pause(PAUSE_SECONDS)
+            pause = LATE * (time.monotonic() - began)
+            context.pause(min(max(pause, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS))
 
     def _read(self) -> None:
         with (self.folder / LOG).open("rb") as file:
