@@ -192,16 +192,24 @@ def start_deleting(cloud: Cloud, server: Server) -> None:
     if server.task_state == "deleting":
         return
     cloud.agenda.clear(server.id)
+    if server.vm_state == "error" and server.launched_at is None:
+        # It never had a host that would have to let go of it: Nova's API deletes it itself, at once.
+        _remove(cloud, server)
+        return
     change(cloud, server, task_state="deleting")
     cloud.agenda.add(cloud.now + cloud.tuning.delete_seconds, "server-gone", server.id)
 
 
 @happening("server-gone")
 def vanish(cloud: Cloud, event: Event) -> None:
-    """The server's own ports go with it, others are free again; so are its volumes, or deleted if it was asked for."""
+    """A server that was being deleted is gone."""
     server = cloud.table(Server).get(event.subject)
-    if server is None:
-        return
+    if server is not None:
+        _remove(cloud, server)
+
+
+def _remove(cloud: Cloud, server: Server) -> None:
+    """The server's own ports go with it, others are free again; so are its volumes, or deleted if it was asked for."""
     for port in cloud.table(Port).where(device_id=server.id):
         if port.id in server.own_ports:
             remove_port(cloud, port)
