@@ -161,16 +161,18 @@ class Prober:
 
     def round(self) -> None:
         """Ask all clusters whose turn it is, at once, and note the answers."""
+        templates = equipment().templates
         clusters = db.session.scalars(
             select(Cluster)
-            .where(Cluster.destroyed_at.is_(None))
+            .where(Cluster.destroyed_at.is_(None), Cluster.template.in_(templates))
             .where(or_(Cluster.status.in_(PROBED), Cluster.status_before.in_(PROBED)))
             .execution_options(populate_existing=True)
         ).all()
-        db.session.rollback()
+        # Not a rollback, which would forget what was read: no connection is held while services are waited for.
+        db.session.commit()
         self._due = {c.id: self._due.get(c.id, 0.0) for c in clusters}
         turn = [c for c in clusters if self._due[c.id] <= time.monotonic() and c.status in (*PROBED, Status.PLAN_READY)]
-        targets = [(cluster, target) for cluster in turn for target in self._targets(cluster)]
+        targets = [(cluster, target) for cluster in turn for target in targets_of(cluster, templates[cluster.template])]
         answers = asyncio.run(_ask_all([target for _, target in targets])) if targets else []
         by_cluster: dict[str, list[Answer]] = {cluster.id: [] for cluster in turn}
         for (cluster, _), answer in zip(targets, answers, strict=True):
@@ -178,10 +180,6 @@ class Prober:
         for cluster in turn:
             self._due[cluster.id] = time.monotonic() + _pause(cluster)
             note(cluster.id, by_cluster[cluster.id])
-
-    def _targets(self, cluster: Cluster) -> list[Target]:
-        template = equipment().templates.get(cluster.template)
-        return targets_of(cluster, template) if template is not None else []
 
 
 def _pause(cluster: Cluster) -> float:
