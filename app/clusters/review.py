@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from app.clusters import words
@@ -27,6 +26,6 @@ def resource_json(change: ResourceChange) -> dict[str, Any]:
         "name": change.name,
         "index": change.index,
         "action": change.action.value,
-        "changes": [asdict(each) for each in change.changes],
+        "changes": [vars(each) for each in change.changes],
         "reason": change.reason,
     }
