@@ -18,6 +18,7 @@ from app.lifecycle.operations import Operation, State
 from app.lifecycle.status import transition
 from app.terraform.execution import Outcome, OutcomeState
 from app.terraform.progress import Diagnostic, Severity
+from app.terraform.state import StateError
 
 
 def end_failed(operation: Operation, cluster: Cluster, status: Status, diagnostics: Sequence[Diagnostic]) -> None:
@@ -28,14 +29,24 @@ def end_failed(operation: Operation, cluster: Cluster, status: Status, diagnosti
     with transaction():
         also: dict[str, Any] = {}
         if status is not Status.PLAN_ERROR:
-            state = keep_state(cluster, operation.id)
-            also = {"has_resources": not state.is_empty}
-            if not state.is_empty:
-                also["outputs"] = public_outputs(state, equipment().template(cluster.template))
+            try:
+                also = _kept(cluster, operation)
+            except StateError as error:
+                # What it holds is not known: the cluster counts as having resources, and the file stays as it is.
+                diagnostics = [*diagnostics, error_diagnostic("The Terraform state cannot be read", str(error))]
+                also = {"has_resources": True}
         operation.result = {"diagnostics": [plain(each) for each in diagnostics]}
         operations.end(operation, State.CANCELLED if cancelled else State.FAILED, source=source, error=summary)
         transition(cluster, status, source=source, detail=summary, also=also)
         publish(cluster)
+
+
+def _kept(cluster: Cluster, operation: Operation) -> dict[str, Any]:
+    """Keep the state; what it says of the cluster."""
+    state = keep_state(cluster, operation.id)
+    if state.is_empty:
+        return {"has_resources": False}
+    return {"has_resources": True, "outputs": public_outputs(state, equipment().template(cluster.template))}
 
 
 def end_cancelled_plan(operation: Operation, cluster: Cluster) -> None:
