@@ -108,11 +108,13 @@ def root_volume_gb(group: Instance, flavor: Flavor, template: ClusterTemplate) -
 def takes(parameters: Parameters, template: ClusterTemplate, flavors: dict[str, Flavor]) -> dict[str, int]:
     """What a configuration takes of each quota."""
     total = dict.fromkeys(("instances", "vcpus", "ram_mb", "volumes", "volume_gb", "ports", "floating_ips"), 0)
-    for group in parameters.instances.values():
+    owned = parameters.os_floating_ips or {}
+    for prefix, group in parameters.instances.items():
         flavor = flavors.get(group.type)
         total["instances"] += group.count
         total["ports"] += group.count
-        total["floating_ips"] += group.count if "public" in group.tags else 0
+        if "public" in group.tags:
+            total["floating_ips"] += sum(f"{prefix}{i}" not in owned for i in range(1, group.count + 1))
         if flavor is not None:
             total["vcpus"] += group.count * flavor.vcpus
             total["ram_mb"] += group.count * flavor.ram_mb
@@ -140,7 +142,8 @@ def shortages(
             continue
         used = max(0, quota.used - held.get(resource, 0))
         missing = used + amount - quota.limit
-        if missing > 0 and amount > 0:
+        # What does not grow always fits, even where the quota was lowered below it.
+        if missing > 0 and amount > held.get(resource, 0):
             found.append(Shortage(resource, quota.limit, used, amount, missing))
     return found
 
