@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from app.accounts import service as accounts
 from app.clusters import plans, service, words
 from app.clusters.configuration import opened
@@ -188,7 +190,7 @@ def run_apply(operation_id: str, context: Context) -> None:
     failed = Status.DESTROY_ERROR if destroys else Status.BUILD_ERROR
     folder = equipment().operation_folder(cluster, operation.id)
     plan = db.session.get_one(Plan, operation.payload["plan"])
-    if not (folder / execution.JOB).exists():
+    if not _was_begun(folder):
         refused = _start_apply(operation, cluster, plan)
         if refused is not None:
             end_failed(operation, cluster, failed, [refused])
@@ -206,6 +208,13 @@ def run_apply(operation_id: str, context: Context) -> None:
     else:
         end_failed(operation, cluster, failed, diagnostics_of(outcome))
     forget_plan(cluster, plan)
+
+
+def _was_begun(folder: Path) -> bool:
+    """Whether Terraform was started on the plan; a hub killed just before that may have left the job's description."""
+    if not (folder / execution.JOB).exists():
+        return False
+    return execution.is_running(folder) or not execution.remaining_commands(folder)
 
 
 def _start_apply(operation: Operation, cluster: Cluster, plan: Plan) -> Diagnostic | None:
