@@ -65,7 +65,8 @@ def nodes_json(cluster: Cluster) -> list[dict[str, Any]]:
         CloudUnavailable: the cloud does not answer.
     """
     names = server_names(cluster)
-    present = {names[server.name]: server for server in _cache.servers(cluster)}
+    # The servers may be of a moment ago, when the cluster had other hosts.
+    present = {names[server.name]: server for server in _cache.servers(cluster) if server.name in names}
     groups = Parameters.model_validate(cluster.parameters).instances
     entries = []
     for host in names.values():
@@ -97,7 +98,7 @@ def console_text(cluster: Cluster, host: str, lines: int) -> str:
         CloudUnavailable: the cloud does not answer.
     """
     names = server_names(cluster)
-    server = next((each for each in _cache.servers(cluster) if names[each.name] == host), None)
+    server = next((each for each in _cache.servers(cluster) if names.get(each.name) == host), None)
     if server is None:
         raise NotFound(f"The cloud has no server for {host} at present.")
     return console(equipment().cloud(accounts.project_of(cluster.project_id)), server.id, lines)

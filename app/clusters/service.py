@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.accounts import service as accounts
@@ -92,20 +92,16 @@ def replace(hostname: str, body: ClusterReplace) -> tuple[Cluster, Operation]:
     checks.check_against_template(body.parameters, template)
     _refuse_renaming(cluster, body.parameters)
     if body.version != cluster.version:
-        raise Conflict(
-            f"The cluster changed since: it is at version {cluster.version}, yours was made from {body.version}.",
-            extra={"version": cluster.version},
-            kind="version-moved",
-        )
+        raise _version_moved(cluster, body.version)
     holds = applied_parameters(cluster)
     _check_with_cloud(body.parameters, template, project, holds)
     check_cloud(cluster, room.cloud(project))
     given, secrets = split_secrets(body.parameters, template)
     kept = {**opened(cluster.secrets), **secrets}
     with transaction():
+        _take_version(cluster, body.version)
         cluster.parameters = given
         cluster.secrets = sealed({name: value for name, value in kept.items() if value})
-        cluster.version += 1
         if "expires_at" in body.model_fields_set:
             cluster.expires_at = body.expires_at
         accounts.audit("change", SUBJECT, cluster.id, version=cluster.version)
@@ -284,6 +280,23 @@ def _refuse_renaming(cluster: Cluster, parameters: Parameters) -> None:
     ]
     if errors:
         raise Invalid("A cluster keeps its name.", errors)
+
+
+def _version_moved(cluster: Cluster, version: int) -> Conflict:
+    return Conflict(
+        f"The cluster changed since: it is at version {cluster.version}, yours was made from {version}.",
+        extra={"version": cluster.version},
+        kind="version-moved",
+    )
+
+
+def _take_version(cluster: Cluster, version: int) -> None:
+    """Move the cluster to its next version, unless somebody did so while the cloud was asked."""
+    moved = update(Cluster).where(Cluster.id == cluster.id, Cluster.version == version).values(version=version + 1)
+    outcome = db.session.execute(moved.execution_options(synchronize_session=False))
+    db.session.refresh(cluster)
+    if getattr(outcome, "rowcount", 0) != 1:
+        raise _version_moved(cluster, version)
 
 
 def _require_confirmation(cluster: Cluster, confirm: str | None) -> None:
