@@ -96,6 +96,18 @@ def _plugin(credential: Mapping[str, str]) -> BaseAuthPlugin:
     return v3.Password(auth_url, **auth)
 
 
+def _again_once_signed_in(call: Callable[[], Answer]) -> Answer:
+    """Of calls that meet a revoked token at once, keystoneauth repeats only one; the others are repeated here."""
+    from openstack import exceptions as sdk_errors
+
+    try:
+        return call()
+    except sdk_errors.HttpException as error:
+        if error.status_code != 401:
+            raise
+    return call()
+
+
 def asking(what: str, call: Callable[[], Answer]) -> Answer:
     """Make a call of the cloud; what goes wrong becomes one error in words.
 
@@ -106,7 +118,7 @@ def asking(what: str, call: Callable[[], Answer]) -> Answer:
     from openstack import exceptions as sdk_errors
 
     try:
-        return call()
+        return _again_once_signed_in(call)
     except auth_errors.Unauthorized as error:
         raise CloudUnavailable(
             "The cloud refused the credential: is it right, and not expired or revoked?", kind="cloud-unauthorized"
@@ -125,5 +137,8 @@ def asking(what: str, call: Callable[[], Answer]) -> Answer:
         raise CloudUnavailable(
             f"The cloud offers no such service in this region ({what}).", kind="cloud-service"
         ) from error
+    except sdk_errors.NotSupported as error:
+        # What openstacksdk makes of a service whose list of versions did not come.
+        raise CloudUnavailable(f"A service of the cloud does not answer ({what}).", kind="cloud-service") from error
     except (auth_errors.ClientException, sdk_errors.SDKException) as error:
         raise CloudUnavailable(f"The cloud answered with an error ({what}): {error}") from error

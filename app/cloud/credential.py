@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -53,7 +54,8 @@ def flatten(environment: Mapping[str, str]) -> dict[str, str]:
     if not name or environment.get("OS_AUTH_URL"):
         return {key: value for key, value in environment.items() if key not in ("OS_CLOUD", "OS_CLIENT_CONFIG_FILE")}
     entry = _entry(name, _clouds_file(environment))
-    flat = {f"OS_{key.upper()}": str(value) for key, value in entry.get("auth", {}).items() if key in _AUTH_NAMES}
+    given = {key: value for key, value in entry["auth"].items() if value is not None}
+    flat = {f"OS_{key.upper()}": str(value) for key, value in given.items() if key in _AUTH_NAMES}
     flat |= {variable: str(entry[key]) for key, variable in _TOP_NAMES.items() if entry.get(key)}
     if entry.get("verify") is False:
         flat["OS_INSECURE"] = "true"
@@ -64,7 +66,7 @@ def _clouds_file(environment: Mapping[str, str]) -> Path:
     given = environment.get("OS_CLIENT_CONFIG_FILE")
     places = [Path(given)] if given else [
         Path("clouds.yaml"),
-        Path(os.environ.get("XDG_CONFIG_HOME", "~/.config")).expanduser() / "openstack" / "clouds.yaml",
+        Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "openstack" / "clouds.yaml",
         Path("/etc/openstack/clouds.yaml"),
     ]  # fmt: skip
     for place in places:
@@ -80,9 +82,9 @@ def _entry(name: str, path: Path) -> dict[str, Any]:
     try:
         clouds = (yaml.safe_load(path.read_text()) or {}).get("clouds", {})
         entry = clouds[name]
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise CredentialError(f"There is no cloud “{name}” in {path} (OS_CLOUD).") from error
-    if not isinstance(entry, dict) or not entry.get("auth", {}).get("auth_url"):
+    if not isinstance(entry, dict) or not isinstance(entry.get("auth"), dict) or not entry["auth"].get("auth_url"):
         raise CredentialError(f"The cloud “{name}” in {path} has no auth_url.")
     return entry
 
@@ -98,6 +100,8 @@ def check(credential: Mapping[str, str]) -> None:
             "No cloud is set up: start the hub with OS_AUTH_URL and an application credential "
             "(OS_APPLICATION_CREDENTIAL_ID, OS_APPLICATION_CREDENTIAL_SECRET), a user name and password, or OS_CLOUD."
         )
+    if not _is_url(credential["OS_AUTH_URL"]):
+        raise CredentialError(f"OS_AUTH_URL is no URL: {credential['OS_AUTH_URL']}")
     if not (
         credential.get("OS_APPLICATION_CREDENTIAL_SECRET")
         or credential.get("OS_PASSWORD")
@@ -106,6 +110,14 @@ def check(credential: Mapping[str, str]) -> None:
         raise CredentialError(
             "The cloud credential has no secret: set OS_APPLICATION_CREDENTIAL_SECRET, or OS_PASSWORD with OS_USERNAME."
         )
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def secret_values(credential: Mapping[str, str]) -> list[str]:
