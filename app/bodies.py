@@ -105,7 +105,7 @@ def describe_bodies(app: Flask, document: dict[str, Any]) -> dict[str, Any]:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for rule in app.url_map.iter_rules():
         model = getattr(app.view_functions[rule.endpoint], "body_model", None)
-        path = document["paths"].get(_openapi_path(rule.rule))
+        path = document["paths"].get(openapi_path(rule.rule))
         if model is None or path is None:
             continue
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -121,7 +121,8 @@ def describe_bodies(app: Flask, document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _openapi_path(rule: str) -> str:
+def openapi_path(rule: str) -> str:
+    """A route as OpenAPI writes it: `/clusters/{hostname}`."""
     parts = []
     for part in rule.split("/"):
         is_variable = part.startswith("<") and part.endswith(">")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from apiflask import APIFlask
 from flask import render_template
 
-from app.bodies import describe_bodies
+from app.bodies import describe_bodies, openapi_path
 from app.errors import MEDIA_TYPE
 
 Document = dict[Any, Any]
+View = TypeVar("View", bound=Callable[..., Any])
 METHODS = ("get", "post", "put", "patch", "delete")
 PROBLEM: Document = {
     "title": "Problem",
@@ -34,11 +36,32 @@ PROBLEM: Document = {
     "additionalProperties": True,
 }
 EVERYWHERE = {"401": "The start-up token is needed.", "403": "The Host or Origin is not this hub's."}
-WITH_A_BODY = {
-    "400": "The body is not JSON.",
+READING_A_BODY = {"400": "The body is not JSON."}
+TAKING_A_BODY = {
     "413": "The body has more than 4 MiB.",
     "415": "The body does not call itself JSON.",
 }
+
+
+def reads(**query: str) -> Callable[[View], View]:
+    """Say in the document what a view reads of the query: names, and what each is for."""
+
+    def decorate(view: View) -> View:
+        view.query = query  # type: ignore[attr-defined]
+        return view
+
+    return decorate
+
+
+def _queries(app: APIFlask, document: Document) -> None:
+    for rule in app.url_map.iter_rules():
+        query = getattr(app.view_functions[rule.endpoint], "query", {})
+        path = document["paths"].get(openapi_path(rule.rule), {})
+        for call in (path[method.lower()] for method in rule.methods or () if method.lower() in path):
+            call.setdefault("parameters", []).extend(
+                {"name": name, "in": "query", "description": words, "schema": {"type": "string"}}
+                for name, words in query.items()
+            )
 
 
 def _problems(document: Document) -> None:
@@ -47,9 +70,11 @@ def _problems(document: Document) -> None:
     document["components"]["schemas"].pop("HTTPError", None)
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for path in document["paths"].values():
-        for call in (path[method] for method in METHODS if method in path):
+        for method, call in ((method, path[method]) for method in METHODS if method in path):
             answers = call["responses"]
-            for code, words in {**EVERYWHERE, **(WITH_A_BODY if "requestBody" in call else {})}.items():
+            more = TAKING_A_BODY if method in ("post", "put", "patch") else {}
+            more = {**more, **(READING_A_BODY if "requestBody" in call else {})}
+            for code, words in {**EVERYWHERE, **more}.items():
                 answers.setdefault(code, {"description": words})
             for code, answer in answers.items():
                 if code >= "400":
@@ -65,6 +90,7 @@ def init_openapi(app: APIFlask) -> None:
     def complete(document: Document | str) -> Document | str:
         if isinstance(document, dict):
             describe_bodies(app, document)
+            _queries(app, document)
             _problems(document)
         return document
 

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     grace_seconds: float = Field(
         120, gt=0, description="How long an interrupted Terraform may finish what is in flight before it may be killed."
     )
-    web_workers: int = Field(2, ge=1, le=16, description="Web processes.")
+    web_workers: int = Field(2, ge=1, le=16, description="How many web processes there are.")
     web_threads: int = Field(
         300, ge=4, le=2000, description="Threads per web process: more than the open streams it may hold."
     )

@@ -17,6 +17,7 @@ from app.clusters.states import versions
 from app.db import iso
 from app.errors import FieldError, Invalid
 from app.lifecycle.operations import Operation
+from app.openapi import reads
 
 api = APIBlueprint("clusters", __name__, url_prefix="/api", tag="Clusters")
 Json = dict[str, Any]
@@ -49,12 +50,16 @@ def _accepted(cluster: Cluster, operation: Operation) -> tuple[Json, int]:
 
 @api.get("/clusters")
 @api.doc(responses={200: "A page of clusters.", 422: REFUSALS[422]})
+@reads(
+    q="Text in the hostname.",
+    status="A status.",
+    project="A project's name.",
+    sort=f"One of {', '.join(queries.SORTS)}; with - before it: descending. The newest stand first if absent.",
+    page="The page, from 1.",
+    per_page=f"How many to a page: {queries.PER_PAGE} if absent, at most {queries.MOST_PER_PAGE}.",
+)
 def list_clusters() -> Json:
-    """List clusters.
-
-    Query: `q` (text in the hostname), `status`, `project`, `sort` (a key, `-` before it: descending), `page`,
-    `per_page`.
-    """
+    """List clusters, a page at a time."""
     return queries.list_clusters(
         queries.Listing(
             search=request.args.get("q", ""),
@@ -102,6 +107,7 @@ def replace_cluster(hostname: str, body: ClusterReplace) -> tuple[Json, int]:
 @api.doc(
     responses={202: "A destroy plan is being made.", 204: "It had nothing in the cloud and is gone.", **BUSY, **CLOUD}
 )
+@reads(confirm="The hostname, where there is nothing in the cloud to destroy.")
 def destroy_cluster(hostname: str) -> tuple[Json | str, int]:
     """Destroy a cluster by a destroy plan; with nothing in the cloud, `?confirm=<hostname>` deletes it at once."""
     cluster, operation = service.destroy(hostname, request.args.get("confirm"))
@@ -184,6 +190,7 @@ def operation(hostname: str, operation_id: str) -> Json:
         503: "Too many open streams.",
     }
 )
+@reads(offset="The first byte to read: 0 if absent.")
 def operation_log(hostname: str, operation_id: str) -> Response:
     """The log from byte `offset`, secrets masked; `Accept: text/event-stream` follows it live."""
     cluster = service.get_cluster(hostname)
@@ -206,6 +213,7 @@ def nodes(hostname: str) -> Json:
 
 @api.get("/clusters/<hostname>/nodes/<name>/console")
 @api.doc(responses={200: "Text.", 404: "No such cluster, or no server.", 422: REFUSALS[422], **CLOUD})
+@reads(lines=f"How many lines: 200 if absent, at most {MOST_CONSOLE_LINES}.")
 def node_console(hostname: str, name: str) -> Response:
     """The last `lines` lines of a node's console."""
     lines = _whole("lines", 200)
@@ -246,8 +254,13 @@ def timeline(hostname: str) -> Json:
 
 @api.get("/available-resources")
 @api.doc(responses={200: "What the cloud offers.", **REFUSALS, **CLOUD})
+@reads(
+    project="A project's name: default if absent.",
+    template="A cluster template: says which flavor each tag can use.",
+    hostname="A cluster: what it holds counts as free.",
+)
 def available_resources() -> Json:
-    """What the project's cloud offers. Query: `project`, `template`, or `hostname` (what it holds counts as free)."""
+    """What the project's cloud offers."""
     return available.available_resources_json(
         request.args.get("project", "default"), request.args.get("hostname"), request.args.get("template")
     )
