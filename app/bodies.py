@@ -1,4 +1,4 @@
-"""JSON bodies: read strictly, refused with the field named, described in the OpenAPI document."""
+"""What calls take, described in the OpenAPI document: JSON bodies, read strictly with every field named; queries."""
 
 from __future__ import annotations
 
@@ -119,6 +119,28 @@ def describe_bodies(app: Flask, document: dict[str, Any]) -> dict[str, Any]:
                     "content": {"application/json": {"schema": reference}},
                 }
     return document
+
+
+def reads(**query: str) -> Callable[[View], View]:
+    """Say in the document what a view reads of the query: names, and what each is for."""
+
+    def decorate(view: View) -> View:
+        view.query = query  # type: ignore[attr-defined]
+        return view
+
+    return decorate
+
+
+def describe_queries(app: Flask, document: dict[str, Any]) -> None:
+    """Add what all views read of the query to an OpenAPI document."""
+    for rule in app.url_map.iter_rules():
+        query = getattr(app.view_functions[rule.endpoint], "query", {})
+        path = document["paths"].get(openapi_path(rule.rule), {})
+        for call in (path[method.lower()] for method in rule.methods or () if method.lower() in path):
+            call.setdefault("parameters", []).extend(
+                {"name": name, "in": "query", "description": words, "schema": {"type": "string"}}
+                for name, words in query.items()
+            )
 
 
 def openapi_path(rule: str) -> str:

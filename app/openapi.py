@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from apiflask import APIFlask
 from flask import render_template
 
-from app.bodies import describe_bodies, openapi_path
+from app.bodies import describe_bodies, describe_queries
 from app.errors import MEDIA_TYPE
 
 Document = dict[Any, Any]
-View = TypeVar("View", bound=Callable[..., Any])
 METHODS = ("get", "post", "put", "patch", "delete")
 PROBLEM: Document = {
     "title": "Problem",
@@ -43,27 +41,6 @@ TAKING_A_BODY = {
 }
 
 
-def reads(**query: str) -> Callable[[View], View]:
-    """Say in the document what a view reads of the query: names, and what each is for."""
-
-    def decorate(view: View) -> View:
-        view.query = query  # type: ignore[attr-defined]
-        return view
-
-    return decorate
-
-
-def _queries(app: APIFlask, document: Document) -> None:
-    for rule in app.url_map.iter_rules():
-        query = getattr(app.view_functions[rule.endpoint], "query", {})
-        path = document["paths"].get(openapi_path(rule.rule), {})
-        for call in (path[method.lower()] for method in rule.methods or () if method.lower() in path):
-            call.setdefault("parameters", []).extend(
-                {"name": name, "in": "query", "description": words, "schema": {"type": "string"}}
-                for name, words in query.items()
-            )
-
-
 def _problems(document: Document) -> None:
     """Every refusal is a problem document, and some refusals can meet any call."""
     document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM
@@ -90,7 +67,7 @@ def init_openapi(app: APIFlask) -> None:
     def complete(document: Document | str) -> Document | str:
         if isinstance(document, dict):
             describe_bodies(app, document)
-            _queries(app, document)
+            describe_queries(app, document)
             _problems(document)
         return document
 

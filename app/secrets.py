@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -63,21 +64,24 @@ def new_key() -> str:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner reads (0600), whole or not at all."""
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    """Write a file that only its owner reads (0600), whole or not at all, whoever else writes it at the same time."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _kept(path: Path) -> str:
     """The secret in `path`, made there once; two processes that start together get the same one."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        first = path.with_name(f".{path.name}.{os.getpid()}.first")
+        first = path.with_name(f".{path.name}.{new_key()}")
         write_private(first, new_key().encode() + b"\n")
         try:
             os.link(first, path)
@@ -107,8 +111,10 @@ def url_token(settings: Settings) -> str:
 
 def redact(name: str, value: object) -> object:
     """`value`, unless `name` says that it is a secret."""
+    if value and not isinstance(value, bool) and _SECRET_NAME.search(name):
+        return REDACTED
     if isinstance(value, dict):
         return {key: redact(str(key), inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [redact(name, inner) for inner in value]
-    return REDACTED if value and _SECRET_NAME.search(name) else value
+    return value

@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, make_response, request
 
-from app.bodies import takes
+from app.bodies import reads, takes
 from app.clusters import available, logs, plans, queries, service
 from app.clusters.equipment import equipment
 from app.clusters.models import Cluster
@@ -17,7 +17,6 @@ from app.clusters.states import versions
 from app.db import iso
 from app.errors import FieldError, Invalid
 from app.lifecycle.operations import Operation
-from app.openapi import reads
 
 api = APIBlueprint("clusters", __name__, url_prefix="/api", tag="Clusters")
 Json = dict[str, Any]
