@@ -68,6 +68,7 @@ def main(only: tuple[str, ...], quick: bool, write: bool, strict: bool) -> None:
             for figure in chapters[-1].figures:
                 click.echo(f"  {figure.subject}: {figure.measured} {figure.verdict}", err=True)
             click.echo(f"  took {time.monotonic() - began:.0f} s", err=True)
+    described["Load after it"] = machine.load()
     click.echo("\n".join(f"{name}: {value}" for name, value in described.items()))
     click.echo("\n" + report.table(chapters))
     if write:

@@ -27,8 +27,14 @@ def describe() -> dict[str, str]:
         "Python": platform.python_version(),
         "Terraform": f"{engine.version} ({engine.origin})",
         "Providers": providers,
-        "Load before the run": f"{os.getloadavg()[0]:.1f} (1 minute)",
+        "Priority": f"nice {os.nice(0)}",
+        "Load before the run": load(),
     }
+
+
+def load() -> str:
+    """How busy the machine is: absolute figures are worth little where others work on it."""
+    return f"{os.getloadavg()[0]:.1f} (1 minute)"
 
 
 def _commit() -> str:

@@ -13,7 +13,8 @@ _HEADINGS = ("What", "Goal", "Measured", "", "Original")
 _INTRODUCTION = """\
 # Benchmarks
 
-Made by `make bench` (`python -m tests.bench --write`), which runs everything anew; don't edit it by hand.
+Made by `python -m tests.bench --write`, which runs everything anew (`make bench` measures without writing); don't edit
+it by hand.
 The hub is the real one with its default settings (gunicorn, SQLite), the cloud is the sandbox, Terraform and provider
 are real, and clients, load generator and sandbox share the machine with the hub. Ratios compare things that were run
 side by side in the same run, in turns (A B B A), and are of medians. "Original" is what the original MC Hub does on a
