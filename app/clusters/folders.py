@@ -10,9 +10,12 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from app.clusters.documents import latest_operation
 from app.clusters.equipment import equipment
+from app.clusters.masks import masker_of
 from app.clusters.models import Cluster, Plan
-from app.db import db
+from app.db import db, new_id
+from app.lifecycle.operations import Operation
 from app.logs import get_logger
 from app.terraform import commands
 from app.terraform.execution import EXIT, LOG
@@ -22,14 +25,33 @@ KEPT = frozenset({LOG, EXIT})
 """What is kept of an operation's folder when its cluster is gone: the masked log, and how each command ended."""
 
 
-def forget_plan_document(cluster: Cluster, operation_id: str) -> None:
-    """The plan as JSON has been read; it holds secrets in clear."""
-    (equipment().operation_folder(cluster, operation_id) / commands.PLAN_JSON).unlink(missing_ok=True)
+def tidy(cluster: Cluster, operation: Operation) -> None:
+    """After an operation's end: mask its log, and remove plan files that nobody waits for. Safe to run again."""
+    folder = equipment().operation_folder(cluster, operation.id)
+    if (folder / LOG).exists():
+        masker_of(cluster).mask_file(folder / LOG)
+    (folder / commands.PLAN_JSON).unlink(missing_ok=True)
+    pending = db.session.get(Plan, cluster.plan_id) if cluster.plan_id else None
+    for path in equipment().folder(cluster).glob(f"operations/*/{commands.PLAN}"):
+        if pending is None or path.parent.name != pending.operation_id:
+            path.unlink(missing_ok=True)
 
 
 def forget_plan(cluster: Cluster, plan: Plan) -> None:
-    """A plan was applied or dropped: its file is of no more use."""
+    """A plan was dropped: its file is of no more use."""
     (equipment().operation_folder(cluster, plan.operation_id) / commands.PLAN).unlink(missing_ok=True)
+
+
+def sweep() -> None:
+    """Make good what a hub that was killed left undone: tidy the last operation of each cluster, put away the dead."""
+    clusters = equipment().settings.data / "clusters"
+    for folder in sorted(clusters.glob("*")):
+        put_away(folder.name)
+    living = db.session.scalars(select(Cluster).where(Cluster.destroyed_at.is_(None))).all()
+    for cluster in living:
+        last = latest_operation(cluster)
+        if last is not None and not last.is_active:
+            tidy(cluster, last)
 
 
 def forget_earlier_plans(cluster: Cluster) -> None:
@@ -52,12 +74,24 @@ def put_away(hostname: str) -> None:
     ).all()
     if any(cluster.destroyed_at is None for cluster in clusters):
         return
-    target = equipment().settings.data / "destroyed" / (clusters[0].id if clusters else hostname)
-    target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for operation in (folder / "operations").glob("*"):
+    graves = equipment().settings.data / "destroyed"
+    graves.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Moved first, in one step: a new cluster of that name may come at any moment.
+    moved = graves / f".{hostname}.{new_id()}"
+    folder.rename(moved)
+    target = graves / (clusters[0].id if clusters else hostname)
+    if clusters:
+        _mask_logs(clusters[0], moved)
+    for operation in (moved / "operations").glob("*"):
         _keep_logs(operation, target / "operations" / operation.name)
-    shutil.rmtree(folder)
+    shutil.rmtree(moved)
     log.info("folder put away", hostname=hostname)
+
+
+def _mask_logs(cluster: Cluster, folder: Path) -> None:
+    masker = masker_of(cluster)
+    for path in (folder / "operations").glob(f"*/{LOG}"):
+        masker.mask_file(path)
 
 
 def _keep_logs(operation: Path, target: Path) -> None:

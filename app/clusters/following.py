@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
-from app.db import db
+from app.clusters.equipment import equipment
+from app.clusters.models import KILL, PLAN
+from app.db import db, now
 from app.lifecycle.dispatch import Context, operation_of
+from app.lifecycle.operations import Operation
 from app.logs import get_logger
 from app.terraform.execution import LOG, is_running
-from app.terraform.processes import interrupt
+from app.terraform.processes import interrupt, kill
 
 log = get_logger(__name__)
 LATE = 0.01
@@ -65,3 +69,17 @@ class Follower:
         if self.was_cancelled and not self._interrupted:
             log.info("interrupting terraform", operation=self.operation_id)
             self._interrupted = interrupt(self.folder)
+        elif self.was_cancelled and _may_be_killed(operation):
+            log.warning("killing terraform", operation=self.operation_id)
+            kill(self.folder)
+
+
+def grace_is_over(operation: Operation) -> bool:
+    """Whether an operation that was asked to stop has had its time to finish what is in flight."""
+    asked = operation.cancel_requested_at
+    return asked is not None and now() - asked > timedelta(seconds=equipment().settings.grace_seconds)
+
+
+def _may_be_killed(operation: Operation) -> bool:
+    """A plan makes nothing in the cloud; an apply, whose creates would be lost, only when a person asks again."""
+    return grace_is_over(operation) and (operation.kind == PLAN or bool(operation.payload.get(KILL)))

@@ -17,6 +17,8 @@ PLAN, APPLY = "plan", "apply"
 """The kinds of a cluster's operations."""
 BUILD, DESTROY = "apply", "destroy"
 """The kinds of a plan, as on the wire."""
+KILL = "kill"
+"""In an operation's payload: somebody asked again, after the grace period."""
 
 
 class Cluster(HasStatus, Base):

@@ -14,7 +14,7 @@ from app.clusters.statuses import BUSY, Status
 from app.db import db, iso
 from app.errors import Conflict, NotFound
 from app.lifecycle import operations
-from app.lifecycle.operations import Operation, State
+from app.lifecycle.operations import Operation, State, refuse_when_busy
 from app.lifecycle.status import transition
 from app.terraform import commands, fingerprint
 from app.terraform.fingerprint import Fingerprint
@@ -34,9 +34,12 @@ class CloudMismatch(Conflict):
 
 def start_plan(cluster: Cluster, kind: str) -> Operation:
     """Queue a plan in the caller's transaction; what the cluster was before a pending plan stays known."""
+    refuse_when_busy(SUBJECT, cluster.id)
     if cluster.status in BUSY:
         raise Conflict(f"The cluster is {cluster.status}.", kind="busy")
-    before = cluster.status_before if cluster.status == Status.PLAN_READY else cluster.status
+    # A plan, made or failed, changes nothing of what the cluster is.
+    is_plan = cluster.status in (Status.PLAN_READY, Status.PLAN_ERROR)
+    before = cluster.status_before if is_plan and cluster.status_before else cluster.status
     operation = operations.enqueue(
         PLAN, SUBJECT, cluster.id, actor=accounts.current_actor(), payload={"kind": kind, "version": cluster.version}
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
-from datetime import datetime
-from enum import Enum
 from typing import Any
 
 from app.clusters.documents import publish
+from app.clusters.masks import diagnostic_json, masker_of
 from app.clusters.models import Cluster
 from app.db import iso, transaction
+from app.terraform.masking import Masker
 from app.terraform.progress import ProgressReader, ResourceProgress
 
 PUBLISH_SECONDS = 0.25
@@ -23,6 +22,7 @@ class Progress:
     def __init__(self, cluster: Cluster, reader: ProgressReader) -> None:
         self.cluster = cluster
         self.reader = reader
+        self.masker = masker_of(cluster)
         self._told_at = 0.0
 
     def feed(self, data: bytes) -> None:
@@ -37,12 +37,13 @@ class Progress:
         with transaction():
             publish(
                 self.cluster,
-                progress=[progress_json(each) for each in self.reader.resources],
+                progress=[progress_json(each, self.masker) for each in self.reader.resources],
                 counts={"done": self.reader.done, "total": self.reader.total},
             )
 
 
-def progress_json(resource: ResourceProgress) -> dict[str, Any]:
+def progress_json(resource: ResourceProgress, masker: Masker) -> dict[str, Any]:
+    """One resource, as in `GET .../status`."""
     diagnostic = resource.diagnostic
     return {
         "address": resource.address,
@@ -51,13 +52,5 @@ def progress_json(resource: ResourceProgress) -> dict[str, Any]:
         "state": resource.state.value,
         "started_at": iso(resource.started_at),
         "ended_at": iso(resource.ended_at),
-        "diagnostic": plain(diagnostic) if diagnostic else None,
-    }
-
-
-def plain(value: Any) -> Any:
-    """A dataclass as JSON takes it."""
-    return {
-        name: item.value if isinstance(item, Enum) else iso(item) if isinstance(item, datetime) else item
-        for name, item in asdict(value).items()
+        "diagnostic": diagnostic_json(diagnostic, masker) if diagnostic else None,
     }

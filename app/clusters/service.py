@@ -14,7 +14,8 @@ from app.clusters.configuration import applied_parameters, opened, restore_appli
 from app.clusters.documents import publish
 from app.clusters.equipment import equipment
 from app.clusters.folders import forget_plan, put_away
-from app.clusters.models import APPLY, BUILD, DESTROY, SUBJECT, Cluster, Plan
+from app.clusters.following import grace_is_over
+from app.clusters.models import APPLY, BUILD, DESTROY, KILL, SUBJECT, Cluster, Plan
 from app.clusters.plans import PlanStale, check_cloud, differences_since, identity_of, pending_plan, start_plan
 from app.clusters.schemas import ClusterCreate, ClusterReplace, Parameters
 from app.clusters.states import latest_state
@@ -206,15 +207,8 @@ def apply(hostname: str, plan_id: str, confirm: str | None) -> tuple[Cluster, Op
             payload={"plan": plan.id, "plan_operation": plan.operation_id, "kind": plan.kind},
         )
         accounts.audit("apply", SUBJECT, cluster.id, plan=plan.id, kind=plan.kind)
-        also: dict[str, Any] = {"plan_id": None}
-        if plan.kind == BUILD:
-            also |= {
-                "applied_parameters": cluster.parameters,
-                "applied_secrets": cluster.secrets,
-                "has_resources": True,
-            }
         to = Status.DESTROY_RUNNING if plan.kind == DESTROY else Status.BUILD_RUNNING
-        transition(cluster, to, source=accounts.current_actor(), also=also)
+        transition(cluster, to, source=accounts.current_actor(), also={"plan_id": None})
         publish(cluster, progress=[], counts={}, probes=[])
     equipment().doorbell.ring()
     return cluster, operation
@@ -231,6 +225,9 @@ def cancel(hostname: str) -> Operation:
     if operation is None:
         raise Conflict("Nothing runs that could be cancelled.", kind="nothing-to-cancel")
     with transaction():
+        # Asked again after the grace period, Terraform is killed: what is in flight is then in no state.
+        if grace_is_over(operation):
+            operation.payload = {**operation.payload, KILL: True}
         operations.request_cancel(operation)
         accounts.audit("cancel", SUBJECT, cluster.id, operation=operation.id)
         publish(cluster)

@@ -71,7 +71,7 @@ def summarise(plan: Plan) -> list[Sentence]:
                 sentences += _about(action, kind, of_kind)
         rest = [change for change in changed if change.type not in _GROUPS]
         sentences += _about_rest(action, rest)
-    return sentences
+    return sentences or [Sentence("none", "changes nothing: all is as it should be")]
 
 
 def loses_data(plan: Plan) -> bool:

@@ -27,6 +27,7 @@ LOG = "log"
 JOB = runner.JOB
 EXIT = runner.EXIT
 CANCEL = runner.CANCEL
+INTERRUPTED = "interrupted"  # exists once Terraform was sent SIGINT
 _LOCK_PATIENCE_SECONDS = 2.0
 
 _PASSED_ON = frozenset(
@@ -101,7 +102,8 @@ def launch(work: Launch) -> None:
     log = os.open(work.folder / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _lock(log, work.folder)
-        (work.folder / CANCEL).unlink(missing_ok=True)
+        for note in (CANCEL, INTERRUPTED):
+            (work.folder / note).unlink(missing_ok=True)
         job = {
             "working_directory": str(work.working_directory),
             "engine": str(work.engine),

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.terraform.execution import CANCEL, LOG, is_running
+from app.terraform.execution import CANCEL, INTERRUPTED, LOG, is_running
 
+INTERRUPT_WORDS = b"Interrupt received"
 _PROC = Path("/proc")
 _KILL_PATIENCE_SECONDS = 5.0
 _INTERRUPT_PATIENCE_SECONDS = 2.0
@@ -32,15 +33,29 @@ class _Process:
 def interrupt(folder: Path) -> bool:
     """Asks the operation to end gracefully: SIGINT to its Terraform, and no further command starts.
 
-    False where none ran. Call it once: Terraform takes a second interrupt as an order to drop what is in flight.
+    False where none ran. A second interrupt would be an order to drop what is in flight, so none is ever sent, whoever
+    sent the first: a hub that was killed since may have.
     """
+    if _was_interrupted(folder):
+        return True
     (folder / CANCEL).touch(mode=0o600)
     deadline = time.monotonic() + _INTERRUPT_PATIENCE_SECONDS
     while is_running(folder) and time.monotonic() < deadline:
         if _signal_terraform(folder, signal.SIGINT):
+            (folder / INTERRUPTED).touch(mode=0o600)
             return True
         time.sleep(0.01)  # between two commands, or before the first
     return False
+
+
+def _was_interrupted(folder: Path) -> bool:
+    """Whether the signal was sent; Terraform's own words tell where a hub died before it could note that."""
+    if (folder / INTERRUPTED).exists():
+        return True
+    try:
+        return INTERRUPT_WORDS in (folder / LOG).read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 def kill(folder: Path) -> bool:
