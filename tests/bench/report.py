@@ -17,7 +17,7 @@ Made by `python -m tests.bench --write`, which runs everything anew (`make bench
 it by hand.
 The hub is the real one with its default settings (gunicorn, SQLite), the cloud is the sandbox, Terraform and provider
 are real, and clients, load generator and sandbox share the machine with the hub. Ratios compare things that were run
-side by side in the same run, in turns (A B B A), and are of medians. "Original" is what the original MC Hub does on a
+side by side in the same run, in turns, and are of medians. "Original" is what the original MC Hub does on a
 machine of this size.
 """
 
