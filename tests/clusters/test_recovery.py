@@ -91,3 +91,51 @@ def test_a_change_of_no_instance_goes_straight_to_provisioning_success(running_h
     wait_until(lambda: hub.status(hostname)["status"] == "provisioning_success", "it is ready")
     events = [event["to"] for event in hub.get(f"/api/clusters/{hostname}/timeline").json["items"]]
     assert events[-2:] == ["build_running", "provisioning_success"]
+
+
+def test_a_hub_killed_during_a_cancel_interrupts_once_and_the_state_is_whole(running_hub: RunningHub) -> None:
+    hub, hostname = running_hub.hub, "stopped.sandbox.test"
+    running_hub.sandbox.admin.tune(boot_seconds=6)
+    plan = planned(running_hub, body("stopped"))
+    operation = hub.post(f"/api/clusters/{hostname}/apply", {"plan": plan["id"]}).json["operation"]["id"]
+    wait_until(lambda: hub.status(hostname)["operation"]["progress"].get("done", 0) >= 8, "the build is under way")
+    assert hub.post(f"/api/clusters/{hostname}/cancel").status == 202
+    log = running_hub.data / "clusters" / hostname / "operations" / operation / "log"
+    wait_until(lambda: b"Interrupt received" in log.read_bytes(), "Terraform was interrupted")
+    hub.kill()
+    hub.start()
+    ended = wait_until(lambda: s if (s := hub.status(hostname))["status"] == "build_error" else None, "it ended")
+    assert ended["operation"]["state"] == "cancelled"
+    assert b"Two interrupts" not in log_of(running_hub, hostname, operation)
+    (kept, *_) = hub.get(f"/api/clusters/{hostname}/state/versions").json["items"]
+    assert kept["resources"] > 8
+    in_cloud = running_hub.sandbox.connect().compute.servers()
+    nodes = {node["id"] for node in hub.get(f"/api/clusters/{hostname}/nodes").json["items"] if node["id"]}
+    assert {server.id for server in in_cloud} == nodes
+    assert hub.delete(f"/api/clusters/{hostname}").status == 202
+    wait_until(lambda: hub.status(hostname)["status"] == "plan_ready", "the destroy plan")
+    destroy = {"plan": hub.get(f"/api/clusters/{hostname}/plan").json["id"], "confirm": hostname}
+    assert hub.post(f"/api/clusters/{hostname}/apply", destroy).status == 202
+    running_hub.gone(hostname)
+    assert list(running_hub.sandbox.connect().compute.servers()) == []
+
+
+def test_a_lost_state_is_never_planned_without(running_hub: RunningHub) -> None:
+    hub, hostname = running_hub.hub, "lost.sandbox.test"
+    built(running_hub, body("lost", nodes=1))
+    state = running_hub.data / "clusters" / hostname / "terraform.tfstate"
+    for damage in (b"", None):
+        content = state.read_bytes()
+        state.unlink()
+        if damage is not None:
+            state.write_bytes(damage)
+        assert hub.post(f"/api/clusters/{hostname}/retry").status == 202
+        failed = wait_until(
+            lambda: s if (s := hub.status(hostname))["status"] == "plan_error" else None, "it is refused"
+        )
+        assert "state is damaged" in failed["operation"]["diagnostics"][0]["summary"]
+        assert hub.delete(f"/api/clusters/{hostname}?confirm={hostname}").status == 202
+        wait_until(lambda: hub.status(hostname)["status"] == "plan_error", "neither is its destroy")
+        state.write_bytes(content)
+    assert hub.post(f"/api/clusters/{hostname}/retry").status == 202
+    wait_until(lambda: hub.status(hostname)["status"] == "provisioning_success", "with its state it is what it was")
