@@ -75,8 +75,8 @@ def planned(hub: APIFlask, name: str, kind: str = "apply", **flags: bool) -> str
         return plan.id
 
 
-def ended(hub: APIFlask, name: str, status: str, **columns: Any) -> None:
-    """The running operation ends and leaves the cluster so."""
+def ended(hub: APIFlask, name: str, status: str, *, applied: bool = False, **columns: Any) -> None:
+    """The running operation ends and leaves the cluster so; `applied`: Terraform was started on its configuration."""
     with hub.app_context():
         cluster = service.get_cluster(f"{name}.sandbox.test")
         operation = operations.active_writer("cluster", cluster.id)
@@ -84,6 +84,8 @@ def ended(hub: APIFlask, name: str, status: str, **columns: Any) -> None:
             if operation.status == State.QUEUED:
                 operations.claim(operation, "worker", 30)
             operations.end(operation, State.SUCCEEDED, source="worker")
+        if applied:
+            columns |= {"applied_parameters": cluster.parameters, "applied_secrets": cluster.secrets}
         db.session.execute(update(Cluster).where(Cluster.id == cluster.id).values(status=status, **columns))
         db.session.commit()
 
@@ -340,8 +342,10 @@ def test_the_plan_that_was_shown_is_the_one_that_is_applied(cloud_hub: APIFlask,
     assert client.post(url(name, "/apply"), json={"plan": plan}).status_code == 409
     with cloud_hub.app_context():
         cluster = service.get_cluster(f"{name}.sandbox.test")
-        assert cluster.applied_parameters == cluster.parameters
-        assert cluster.has_resources
+        operation = operations.active_writer("cluster", cluster.id)
+        assert operation is not None
+        assert operation.payload["plan"] == plan
+        assert cluster.applied_parameters is None  # it is applied once Terraform was started, not before
 
 
 @pytest.mark.parametrize("moved", ["plan file", "main.tf.json", "state", "version"])
@@ -406,7 +410,7 @@ def test_dropping_a_plan_gives_the_cluster_back_as_it_was(cloud_hub: APIFlask, c
     create(client, name, guest_passwd=SECRET)
     plan = planned(cloud_hub, name)
     client.post(url(name, "/apply"), json={"plan": plan})
-    ended(cloud_hub, name, "provisioning_success", has_resources=True)
+    ended(cloud_hub, name, "provisioning_success", applied=True, has_resources=True)
     parameters = named(name, nb_users=99, guest_passwd=None)["parameters"]
     assert client.put(url(name), json={"version": 1, "parameters": parameters}).status_code == 202
     planned(cloud_hub, name)

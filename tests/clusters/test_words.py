@@ -41,9 +41,10 @@ def said(*changes: dict[str, Any]) -> list[str]:
     return [sentence.text for sentence in summarise(plan(*changes))]
 
 
-def test_a_plan_that_changes_nothing_says_nothing() -> None:
-    assert said() == []
-    assert said(change("no-op", SERVER, "node1"), change("read", "openstack_images_image_v2", None)) == []
+def test_a_plan_that_changes_nothing_says_so() -> None:
+    nothing = ["changes nothing: all is as it should be"]
+    assert said() == nothing
+    assert said(change("no-op", SERVER, "node1"), change("read", "openstack_images_image_v2", None)) == nothing
 
 
 def test_nodes_are_added_and_removed_by_name() -> None:
