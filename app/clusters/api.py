@@ -177,7 +177,7 @@ def operations(hostname: str) -> Json:
 @api.doc(responses={200: "The operation.", 404: "No such cluster or operation."})
 def operation(hostname: str, operation_id: str) -> Json:
     """One operation."""
-    return queries.operation_json(queries.operation_of(service.get_cluster(hostname), operation_id))
+    return queries.operation_json(queries.operation_named(hostname, operation_id)[1])
 
 
 @api.get("/clusters/<hostname>/operations/<operation_id>/log")
@@ -192,8 +192,7 @@ def operation(hostname: str, operation_id: str) -> Json:
 @reads(offset="The first byte to read: 0 if absent.")
 def operation_log(hostname: str, operation_id: str) -> Response:
     """The log from byte `offset`, secrets masked; `Accept: text/event-stream` follows it live."""
-    cluster = service.get_cluster(hostname)
-    found = queries.operation_of(cluster, operation_id)
+    cluster, found = queries.operation_named(hostname, operation_id)
     offset = _whole("offset", 0)
     if offset < 0:
         raise Invalid("The query has errors.", [FieldError("offset", "must not be negative")])

@@ -206,16 +206,17 @@ def operation_json(operation: Operation) -> dict[str, Any]:
     }
 
 
-def operation_of(cluster: Cluster, operation_id: str) -> Operation:
-    """One operation of a cluster.
+def operation_named(hostname: str, operation_id: str) -> tuple[Cluster, Operation]:
+    """An operation and its cluster, destroyed since or not: history belongs to the cluster's id, not to its name.
 
     Raises:
-        NotFound: the cluster has none with that id.
+        NotFound: no cluster of that hostname ever had such an operation.
     """
     operation = db.session.get(Operation, operation_id, populate_existing=True)
-    if operation is None or operation.subject_id != cluster.id:
+    cluster = db.session.get(Cluster, operation.subject_id) if operation is not None else None
+    if operation is None or cluster is None or cluster.hostname != hostname:
         raise NotFound("The cluster has no such operation.")
-    return operation
+    return cluster, operation
 
 
 def log_path(cluster: Cluster, operation: Operation) -> Path:

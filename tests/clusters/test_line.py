@@ -101,6 +101,11 @@ def test_a_cluster_from_post_to_provisioning_success_and_away_again(running_hub:
     assert refused.json["errors"][0]["field"] == "confirm"
     confirmed = hub.post(f"/api/clusters/{hostname}/apply", {"plan": destroy["id"], "confirm": hostname})
     assert confirmed.status == 202, confirmed.body
+    operation = confirmed.json["operation"]["id"]
     running_hub.gone(hostname)
+    log = hub.get(f"/api/clusters/{hostname}/operations/{operation}/log")
+    assert (log.status, log.headers["X-Log-Complete"]) == (200, "true")
+    assert b"Destroy complete" in log.body or b'"remove":' in log.body
+    assert not (running_hub.data / "clusters" / hostname).exists()
     assert hub.get("/api/clusters").json["total"] == 0
     assert ask(f"{running_hub.url}/").status == 302
