@@ -157,7 +157,7 @@ def cancel(hostname: str) -> tuple[Json, int]:
 def status(hostname: str) -> Response:
     """The status, cheap enough to ask for each second; with ETag and If-None-Match."""
     row = queries.status_document(hostname)
-    if request.if_none_match.contains(row.etag):
+    if request.if_none_match.contains_weak(row.etag):
         response = make_response("", 304)
     else:
         response = make_response(row.body)

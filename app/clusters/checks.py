@@ -70,6 +70,7 @@ def check_against_cloud(parameters: Parameters, template: ClusterTemplate, resou
     """
     errors: list[FieldError] = []
     images = {image.name for image in resources.images}
+    min_disks = {image.name: image.min_disk_gb for image in resources.images}
     flavors = {flavor.name: flavor for flavor in resources.flavors}
     types = set(resources.volume_types)
 
@@ -85,6 +86,9 @@ def check_against_cloud(parameters: Parameters, template: ClusterTemplate, resou
     for prefix, group in parameters.instances.items():
         path = f"instances.{prefix}"
         known(group.image, images, f"{path}.image", "image")
+        smallest = min_disks.get(group.image or parameters.image, 0)
+        if group.disk_size is not None and group.disk_size < smallest:
+            errors.append(FieldError(f"{PATH}{path}.disk_size", f"The image needs at least {smallest} GB."))
         known(group.disk_type, types, f"{path}.disk_type", "volume type")
         if known(group.type, set(flavors), f"{path}.type", "flavor") and group.type in flavors:
             reasons = flavor_reasons(flavors[group.type], template.tag_requirements)
@@ -97,9 +101,9 @@ def check_against_cloud(parameters: Parameters, template: ClusterTemplate, resou
 
 
 def root_volume_gb(group: Instance, flavor: Flavor, template: ClusterTemplate) -> int:
-    """The size of the volume that an instance boots from; 0 when the flavor's own disk is large enough."""
+    """The size of the volume that an instance boots from: what is asked for, else 0 where the flavor's disk does."""
     if group.disk_size is not None:
-        return group.disk_size if group.disk_size > flavor.disk_gb else 0
+        return group.disk_size
     needs = [template.tag_requirements[tag].root_disk_gb for tag in group.tags if tag in template.tag_requirements]
     least = max([SMALLEST_ROOT_DISK_GB, *needs])
     return least if flavor.disk_gb < least else 0

@@ -171,10 +171,16 @@ def failed_status(operation: Operation) -> Status:
 
 def diagnostics_of(outcome: Outcome) -> list[Diagnostic]:
     """What Terraform said, and that it was interrupted if it was."""
+    if outcome.state is OutcomeState.CANCELLED:
+        # Terraform says "execution halted" once for each resource that it did not come to.
+        said = [each for each in outcome.diagnostics if each.summary != "execution halted"]
+        stopped = "It was cancelled. What was in flight was finished and recorded; the rest was not begun."
+        return [error_diagnostic("Cancelled", stopped), *said]
     if outcome.state is OutcomeState.INTERRUPTED:
         interrupted = error_diagnostic(
             f"Interrupted at {iso(now())}",
-            "Terraform ended before it could report. What it had recorded is kept: a new plan continues from there.",
+            "Terraform ended before it could report. What it had recorded is kept, and a new plan continues from "
+            "there; what was being made at that moment may exist in the cloud without being recorded.",
         )
         return [interrupted, *outcome.diagnostics]
     return list(outcome.diagnostics)

@@ -40,6 +40,7 @@ MAX_HOSTS = 10_000
 MAX_USERS = 1_000
 MAX_VOLUME_GB = 100_000
 MAX_HOSTNAME = 230
+LARGEST_ICMP = 255
 GIT_URL = re.compile(r"https://.*\.git")
 
 
@@ -127,8 +128,11 @@ def _check_address(value: str) -> str:
 def _check_range(value: str) -> str:
     try:
         ipaddress.ip_network(value, strict=False)
-    except ValueError as error:
-        raise ValueError("must be a range of IP addresses, such as 192.0.2.0/24") from error
+        is_range = re.fullmatch(r"[0-9a-fA-F.:]+/[0-9]{1,3}", value) is not None
+    except ValueError:
+        is_range = False
+    if not is_range:
+        raise ValueError("must be a range of IP addresses, such as 192.0.2.0/24")
     return value
 
 
@@ -173,8 +177,11 @@ class FirewallRule(Strict):
         if self.to_port < self.from_port:
             raise ValueError("to_port must not be lower than from_port")
         version = ipaddress.ip_network(self.cidr, strict=False).version
-        if "cidr" in self.model_fields_set and self.ethertype != f"IPv{version}":
-            raise ValueError("cidr and ethertype must be of the same version of IP")
+        if self.ethertype != f"IPv{version}":
+            raise ValueError("cidr and ethertype must be of the same version of IP: for IPv6 give a cidr, such as ::/0")
+        # ICMP has a type and a code of 8 bits each where the others have ports (Neutron, "Security group rules").
+        if self.protocol == "icmp" and self.to_port > LARGEST_ICMP:
+            raise ValueError("for icmp, from_port and to_port are its type and code: 255 at most")
         return self
 
 
@@ -230,7 +237,7 @@ def relations(parameters: Parameters) -> list[tuple[str, str]]:
     asked = sum(group.count for group in parameters.instances.values())
     if asked > MAX_HOSTS:
         return [("instances", f"At most {MAX_HOSTS:,} instances in all; these are {asked:,}.")]
-    return [*_instances(parameters), *_tags(parameters), *_whole(parameters)]
+    return [*_instances(parameters), *_tags(parameters), *_rules(parameters), *_whole(parameters)]
 
 
 def _instances(parameters: Parameters) -> Iterator[tuple[str, str]]:
@@ -258,6 +265,15 @@ def _tags(parameters: Parameters) -> Iterator[tuple[str, str]]:
     for tag in parameters.volumes:
         if tag not in carried:
             yield f"volumes.{tag}", f"No instance carries the tag {tag}: nothing would use these volumes."
+
+
+def _rules(parameters: Parameters) -> Iterator[tuple[str, str]]:
+    seen: dict[tuple[object, ...], str] = {}
+    for name, rule in (parameters.firewall_rules or {}).items():
+        content = tuple(rule.model_dump().values())
+        if content in seen:
+            yield f"firewall_rules.{name}", f"The rule {seen[content]} says the same: OpenStack refuses it twice."
+        seen.setdefault(content, name)
 
 
 def _whole(parameters: Parameters) -> Iterator[tuple[str, str]]:

@@ -48,6 +48,7 @@ def run_plan(operation_id: str, context: Context) -> None:
         return
     cluster = cluster_of(operation)
     folder = equipment().operation_folder(cluster, operation.id)
+    _tell(cluster)
     try:
         if not (folder / execution.JOB).exists():
             if operation.cancel_requested_at is not None:
@@ -66,6 +67,12 @@ def run_plan(operation_id: str, context: Context) -> None:
         end_cancelled_plan(operation, cluster)
     else:
         end_failed(operation, cluster, Status.PLAN_ERROR, diagnostics_of(outcome))
+
+
+def _tell(cluster: Cluster) -> None:
+    """The operation is no longer queued: the browsers see it."""
+    with transaction():
+        publish(cluster)
 
 
 def _follow_plan(operation: Operation, cluster: Cluster, folder: Path, context: Context) -> Outcome:
@@ -103,6 +110,7 @@ def run_apply(operation_id: str, context: Context) -> None:
     cluster = cluster_of(operation)
     folder = equipment().operation_folder(cluster, operation.id)
     plan = db.session.get_one(Plan, operation.payload["plan"])
+    _tell(cluster)
     if not _was_begun(folder):
         refused = _start_apply(operation, cluster, plan)
         if refused is not None:

@@ -100,4 +100,6 @@ def _of_file(path: Path) -> str:
                 total.update(block)
     except FileNotFoundError:
         return total.hexdigest()
+    except IsADirectoryError:
+        total.update(b"a folder")
     return total.hexdigest()

@@ -12,7 +12,7 @@ import { stepsOf } from "./steps.js";
 import { ago, elapsed, moment } from "./time.js";
 
 const SUCCESS = ["build_success", "provisioning_success"];
-const WITH_NODES = ["build_error", "build_success", "provisioning_running", "provisioning_success", "provisioning_error", "destroy_error"];
+const WITH_NODES = ["plan_error", "build_error", "build_success", "provisioning_running", "provisioning_success", "provisioning_error", "destroy_error"];
 
 export function clusterPage() {
   let status = null;
@@ -87,9 +87,10 @@ export function clusterPage() {
       this.cluster = await get(clusterPath(this.hostname));
       this.plan = status === "plan_ready" ? await this.pendingPlan() : null;
       this.loaded = true;
-      if (WITH_NODES.includes(status)) nodesPoller.start();
+      const hasNodes = WITH_NODES.includes(status) && this.cluster.has_resources;
+      if (hasNodes) nodesPoller.start();
       else nodesPoller.stop();
-      if (WITH_NODES.includes(status)) this.readOffer();
+      if (hasNodes) this.readOffer();
       nodesPoller.now();
       const justNow = ["build_running", "provisioning_running"].includes(before);
       if (SUCCESS.includes(status) && (justNow || !this.hasSeenSuccess())) this.$nextTick(() => this.showSuccess());

@@ -196,7 +196,12 @@ export function clusterForm() {
       event.target.value = "";
     },
     get offeredKeys() {
-      return this.offer.keypairs.filter((pair) => pair.public_key);
+      // Clusters bring key pairs of their own into the cloud, with the same keys.
+      const known = new Set();
+      return this.offer.keypairs.filter(({ public_key: key }) => {
+        const content = (key || "").split(" ").slice(0, 2).join(" ");
+        return content && !known.has(content) && known.add(content);
+      });
     },
 
     // Submit

@@ -110,7 +110,7 @@ def test_what_could_not_be_asked_is_not_held_against_it() -> None:
         (TINY_DISK, {"tags": ["node", "mgmt"]}, 20),
         (TINY_DISK, {"tags": ["own"]}, 10),
         (MIDDLE, {"tags": ["node"], "disk_size": 50}, 50),
-        (MIDDLE, {"tags": ["node"], "disk_size": 20}, 0),
+        (MIDDLE, {"tags": ["node"], "disk_size": 20}, 20),
     ],
 )
 def test_where_the_flavors_disk_is_too_small_an_instance_boots_from_a_volume(
