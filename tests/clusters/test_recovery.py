@@ -139,3 +139,20 @@ def test_a_lost_state_is_never_planned_without(running_hub: RunningHub) -> None:
         state.write_bytes(content)
     assert hub.post(f"/api/clusters/{hostname}/retry").status == 202
     wait_until(lambda: hub.status(hostname)["status"] == "provisioning_success", "with its state it is what it was")
+
+
+def test_a_plan_that_failed_once_does_not_change_what_the_cluster_is(running_hub: RunningHub) -> None:
+    hub, hostname = running_hub.hub, "steady.sandbox.test"
+    document = body("steady", nodes=1)
+    built(running_hub, document)
+    cluster = hub.get(f"/api/clusters/{hostname}").json
+    running_hub.sandbox.admin.fault("status", service="compute", method="GET", path="*servers*", status=403)
+    changed = {"version": cluster["version"], "parameters": {**document["parameters"], "nb_users": 11}}
+    assert hub.put(f"/api/clusters/{hostname}", changed).status == 202
+    wait_until(lambda: hub.status(hostname)["status"] == "plan_error", "the plan fails")
+    running_hub.sandbox.admin.clear_faults()
+    version = hub.get(f"/api/clusters/{hostname}").json["version"]
+    again = {"version": version, "parameters": document["parameters"]}
+    assert hub.put(f"/api/clusters/{hostname}", again).status == 202
+    wait_until(lambda: hub.status(hostname)["status"] == "provisioning_success", "it is what it was")
+    assert hub.status(hostname)["detail"] == "Nothing to change."
