@@ -6,8 +6,6 @@ empty and a line in `errors`. Shapes: spec/clusters.md, "Available resources".
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -15,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from app.cloud.connections import Cloud, asking
+from app.cloud.flights import Flights
 from app.db import now
 from app.errors import CloudUnavailable
 
@@ -186,23 +185,16 @@ def query(cloud: Cloud) -> Resources:
     return Resources(**answers, quotas=quotas, errors=tuple(error.detail for error in errors))
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """An answer, when it came, and what was so then."""
-
-    resources: Resources
-    at: float
-    token: str
-
-
 @dataclass
 class ResourceCache:
-    """Answers of clouds, used again for a while; concurrent askers share one query (single flight)."""
+    """Answers of clouds, used again for a while and shared by all who ask (`Flights`)."""
 
     ttl_seconds: float
-    _answers: dict[str, _Kept] = field(default_factory=dict)
-    _locks: dict[str, threading.Lock] = field(default_factory=dict)
-    _guard: threading.Lock = field(default_factory=threading.Lock)
+    wait_seconds: float = 12
+    failure_seconds: float = 3
+
+    def __post_init__(self) -> None:
+        self._flights = Flights[Resources](self.ttl_seconds, self.failure_seconds)
 
     def get(self, key: str, ask: Callable[[], Resources], token: str = "") -> Resources:
         """The answer under `key`, at most `ttl_seconds` old and from when `token` was the same.
@@ -213,27 +205,10 @@ class ResourceCache:
         Raises:
             CloudUnavailable: it fails and never answered before.
         """
-        fresh = self._fresh(key, token)
-        if fresh is not None:
-            return fresh
-        with self._guard:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            fresh = self._fresh(key, token)
-            if fresh is not None:
-                return fresh
-            try:
-                answer = ask()
-            except CloudUnavailable as error:
-                last = self._answers.get(key)
-                if last is None:
-                    raise
-                return replace(last.resources, stale=True, errors=(*last.resources.errors, error.detail))
-            self._answers[key] = _Kept(answer, time.monotonic(), token)
-            return answer
-
-    def _fresh(self, key: str, token: str) -> Resources | None:
-        found = self._answers.get(key)
-        if found is None or found.token != token or time.monotonic() - found.at > self.ttl_seconds:
-            return None
-        return found.resources
+        try:
+            return self._flights.get(key, ask, wait_seconds=self.wait_seconds, token=token)
+        except CloudUnavailable as error:
+            last = self._flights.last(key)
+            if last is None:
+                raise
+            return replace(last, stale=True, errors=(*last.errors, error.detail))

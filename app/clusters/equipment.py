@@ -130,7 +130,7 @@ def make_equipment(settings: Settings, vault: Vault) -> Equipment:
         vault=vault,
         templates=load_templates(settings.templates),
         connections=Connections(settings.cloud_timeout_seconds),
-        resources=ResourceCache(settings.resources_ttl_seconds),
+        resources=ResourceCache(settings.resources_ttl_seconds, settings.cloud_timeout_seconds),
         doorbell=Doorbell(settings.data / "doorbell"),
     )
 

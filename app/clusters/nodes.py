@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.accounts import service as accounts
+from app.cloud.flights import Flights
 from app.cloud.servers import Server, console, list_servers
 from app.clusters.equipment import equipment
 from app.clusters.models import Cluster
@@ -21,9 +20,7 @@ CACHE_SECONDS = 2.0
 class ServerCache:
     """The last answer per cluster, so that many browsers make one call."""
 
-    _answers: dict[str, tuple[float, list[Server]]] = field(default_factory=dict)
-    _guard: threading.Lock = field(default_factory=threading.Lock)
-    _locks: dict[str, threading.Lock] = field(default_factory=dict)
+    _flights: Flights[list[Server]] = field(default_factory=lambda: Flights(CACHE_SECONDS))
 
     def servers(self, cluster: Cluster) -> list[Server]:
         """The cluster's servers, at most two seconds old.
@@ -31,17 +28,13 @@ class ServerCache:
         Raises:
             CloudUnavailable: the cloud does not answer.
         """
-        with self._guard:
-            lock = self._locks.setdefault(cluster.id, threading.Lock())
-        with lock:
-            known = self._answers.get(cluster.id)
-            if known is not None and time.monotonic() - known[0] < CACHE_SECONDS:
-                return known[1]
-            names = server_names(cluster)
-            cloud = equipment().cloud(accounts.project_of(cluster.project_id))
-            found = list_servers(cloud, lambda name: name in names)
-            self._answers[cluster.id] = (time.monotonic(), found)
-            return found
+        room, names = equipment(), server_names(cluster)
+        project = accounts.project_of(cluster.project_id)
+        return self._flights.get(
+            cluster.id,
+            lambda: list_servers(room.cloud(project), lambda name: name in names),
+            wait_seconds=room.settings.cloud_timeout_seconds,
+        )
 
 
 _cache = ServerCache()

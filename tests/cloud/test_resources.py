@@ -163,7 +163,7 @@ def test_an_answer_is_used_again_for_a_while_and_then_asked_anew() -> None:
 
 
 def test_a_cloud_that_fails_now_gives_its_last_answer_marked_stale() -> None:
-    cache = ResourceCache(ttl_seconds=0)
+    cache = ResourceCache(ttl_seconds=0, failure_seconds=0)
     cache.get("p", lambda: Resources(volume_types=("a",)))
     stale = cache.get("p", failing)
     assert (stale.volume_types, stale.stale, stale.errors) == (("a",), True, ("away",))
