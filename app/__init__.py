@@ -47,7 +47,13 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         STARTUP_TOKEN=start_up_token(settings),
         MAX_CONTENT_LENGTH=MAX_BYTES,
         SQLALCHEMY_DATABASE_URI=settings.sqlalchemy_url,
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 16, "max_overflow": settings.web_threads, "pool_timeout": 10},
+        SQLALCHEMY_ENGINE_OPTIONS={
+            "pool_size": 16,
+            "max_overflow": settings.web_threads,
+            "pool_timeout": 10,
+            # What a statement is given may be secret, and errors of the database quote it.
+            "hide_parameters": True,
+        },
         # Cookies know no ports: two hubs on one machine must not overwrite each other's.
         SESSION_COOKIE_NAME=f"mchub_session_{settings.port}",
         SESSION_COOKIE_SAMESITE="Lax",

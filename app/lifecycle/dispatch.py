@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.db import db
 from app.lifecycle import operations
@@ -92,9 +93,18 @@ class Doorbell:
         return os.open(self.path, os.O_RDWR | os.O_NONBLOCK)
 
 
+def _hear(bell: int, seconds: float) -> None:
+    """Wait until the bell rings, at most so long. Not by select, which knows no descriptor from 1024 on."""
+    ring = select.poll()
+    ring.register(bell, select.POLLIN)
+    ring.poll(seconds * 1000)
+    with contextlib.suppress(BlockingIOError):
+        os.read(bell, 4096)
+
+
 @dataclass
 class Dispatcher:
-    """Runs at most `slots` operations at once."""
+    """Runs at most `slots` operations at once. `at_start` is done once, before the first of them."""
 
     app: Flask
     tasks: Mapping[str, Task]
@@ -102,10 +112,12 @@ class Dispatcher:
     slots: int
     lease_seconds: float
     periodic: Sequence[Periodic] = ()
+    at_start: Sequence[Callable[[], None]] = ()
     stopping: threading.Event = field(default_factory=threading.Event)
     _active: set[str] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _threads: list[threading.Thread] = field(default_factory=list)
+    _has_led: bool = False
 
     def __post_init__(self) -> None:
         self.doorbell = Doorbell(self.data / "doorbell")
@@ -132,23 +144,32 @@ class Dispatcher:
                 except BlockingIOError:
                     self.stopping.wait(0.25)
                     continue
-                self._lead()
+                try:
+                    self._lead()
+                except Exception:
+                    log.exception("dispatcher met an error while it led and begins again")
+                    self.stopping.wait(TICK_SECONDS)
 
     def _lead(self) -> None:
         """Be the dispatcher until the hub ends.
 
         1. Take back at once what died with an earlier process of this machine.
-        2. Start what is done now and then.
+        2. Do what is done at the start; start what is done now and then.
         3. Until the hub ends: renew leases, claim what is due, wait for the doorbell.
         4. Give back what still runs; the next dispatcher adopts it.
         """
         worker = operations.worker_name()
         bell = self.doorbell.open()
-        self._adopt(worker)
-        for each in self.periodic:
-            thread = threading.Thread(target=self._repeat, args=(each,), name=each.name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        try:
+            self._adopt(worker)
+            self._begin()
+            self._serve(worker, bell)
+        finally:
+            os.close(bell)
+        with self.app.app_context(), self._guard:
+            operations.release(self._active, worker)
+
+    def _serve(self, worker: str, bell: int) -> None:
         renewed = time.monotonic()
         with ThreadPoolExecutor(self.slots, "operation") as pool:
             while not self.stopping.is_set():
@@ -157,15 +178,10 @@ class Dispatcher:
                         self._renew(worker)
                         renewed = time.monotonic()
                     self._claim_due(pool, worker)
+                    _hear(bell, TICK_SECONDS)
                 except Exception:
                     log.exception("dispatcher met an error and goes on")
                     self.stopping.wait(TICK_SECONDS)
-                select.select([bell], [], [], TICK_SECONDS)
-                with contextlib.suppress(BlockingIOError):
-                    os.read(bell, 4096)
-        with self.app.app_context(), self._guard:
-            operations.release(self._active, worker)
-        os.close(bell)
 
     def _adopt(self, worker: str) -> None:
         while not self.stopping.is_set():
@@ -178,6 +194,23 @@ class Dispatcher:
             else:
                 log.info("dispatcher leads", worker=worker, slots=self.slots, adopted=gone)
                 return
+
+    def _begin(self) -> None:
+        """Once, however often this dispatcher begins to lead."""
+        if self._has_led or self.stopping.is_set():
+            return
+        self._has_led = True
+        for work in self.at_start:
+            with self.app.app_context():
+                try:
+                    work()
+                except Exception:
+                    log.exception("work at the start met an error and is left out")
+                    db.session.rollback()
+        for each in self.periodic:
+            thread = threading.Thread(target=self._repeat, args=(each,), name=each.name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _renew(self, worker: str) -> None:
         with self._guard:
@@ -219,7 +252,7 @@ class Dispatcher:
 
     def _fail(self, task: Task, operation_id: str, worker: str, error: Exception) -> None:
         try:
-            task.fail(operation_id, f"The hub met an error it did not expect: {type(error).__name__}: {error}", worker)
+            task.fail(operation_id, f"The hub met an error it did not expect: {_in_words(error)}", worker)
         except Exception:
             # The lease runs out and the operation is tried again.
             log.exception("operation could not be ended", operation=operation_id)
@@ -233,6 +266,13 @@ class Dispatcher:
                 except Exception:
                     log.exception("periodic work met an error and goes on", name=periodic.name)
                     db.session.rollback()
+
+
+def _in_words(error: Exception) -> str:
+    """What a person may read of it: an error of the database quotes statements and what they were given."""
+    if isinstance(error, SQLAlchemyError):
+        return f"{type(error).__name__}, of its database; the hub's log has the details."
+    return f"{type(error).__name__}: {error}"
 
 
 def operation_of(operation_id: str) -> Operation:

@@ -82,7 +82,7 @@ class Operation(HasStatus, Base):
     writes: Mapped[bool] = mapped_column(default=True)
     actor: Mapped[str] = mapped_column(String(128))
     attempt: Mapped[int] = mapped_column(default=0)
-    worker: Mapped[str | None] = mapped_column(String(128))
+    worker: Mapped[str | None] = mapped_column(String(160))
     lease_until: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(Text)

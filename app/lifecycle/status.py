@@ -78,7 +78,7 @@ class StatusEvent(Base):
     to_status: Mapped[str] = mapped_column(String(32))
     indicator: Mapped[str] = mapped_column(String(16))
     detail: Mapped[str] = mapped_column(Text, default="")
-    source: Mapped[str] = mapped_column(String(64))
+    source: Mapped[str] = mapped_column(String(160))
     at: Mapped[datetime] = mapped_column(default=now)
 
 

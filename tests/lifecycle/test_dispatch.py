@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,14 +15,14 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from pytest_mock import MockerFixture
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 
 from app.db import db, now
 from app.lifecycle import dispatch, operations
 from app.lifecycle.dispatch import Context, Dispatcher, Doorbell, Periodic, Task, operation_of
 from app.lifecycle.operations import Operation, State
-from app.lifecycle.status import transition
+from app.lifecycle.status import StatusEvent, transition
 from app.settings import Settings
 from tests.lifecycle.conftest import context_of
 from tests.lifecycle.rows import operation_in
@@ -270,6 +272,87 @@ def test_an_error_of_the_database_does_not_end_the_dispatcher(room: Room, mocker
     wait_until(lambda: broken.call_count >= 2, "it tried again")
     broken.side_effect = real
     wait_until(lambda: room.row(operation_id).status == State.RUNNING, "it works again")
+
+
+def test_a_dispatcher_with_more_than_1024_open_files_hears_its_bell(room: Room, mocker: MockerFixture) -> None:
+    mocker.patch.object(dispatch, "TICK_SECONDS", 60)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        made = room.dispatcher(succeed)
+        room.ends(room.queue(), State.SUCCEEDED)
+        room.ends(room.queue(), State.SUCCEEDED)
+        made.stop()
+    finally:
+        for each in opened:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_dispatcher_that_cannot_begin_to_lead_tries_again(room: Room, mocker: MockerFixture) -> None:
+    mocker.patch.object(dispatch, "TICK_SECONDS", 0.05)
+    real, failures = Doorbell.open, iter([OSError(24, "Too many open files")] * 3)
+
+    def opens(bell: Doorbell) -> int:
+        for failure in failures:
+            raise failure
+        return real(bell)
+
+    mocker.patch.object(Doorbell, "open", opens)
+    room.dispatcher(succeed)
+    room.ends(room.queue(), State.SUCCEEDED)
+
+
+def test_work_at_the_start_is_done_once_before_any_operation_and_its_errors_hold_nobody_up(
+    room: Room, mocker: MockerFixture
+) -> None:
+    mocker.patch.object(dispatch, "TICK_SECONDS", 0.05)
+    done: list[int] = []
+
+    def tidy() -> None:
+        done.append(len(room.begun))
+        assert db.session.get(Operation, operation_id) is not None
+
+    def break_() -> None:
+        raise RuntimeError("not today")
+
+    operation_id = room.queue()
+    real, failures = Dispatcher._serve, iter([OSError("once"), OSError("twice")])
+
+    def serves(made: Dispatcher, worker: str, bell: int) -> None:
+        for failure in failures:
+            raise failure
+        real(made, worker, bell)
+
+    mocker.patch.object(Dispatcher, "_serve", serves)
+    room.dispatcher(succeed, at_start=[break_, tidy])
+    room.ends(operation_id, State.SUCCEEDED)
+    assert done == [0]
+
+
+def test_what_the_database_was_given_stands_in_no_error(room: Room) -> None:
+    def break_(_operation_id: str, _context: Context) -> None:
+        db.session.execute(text("SELECT nothing FROM nowhere WHERE a = :a"), {"a": "correct-horse-battery"})
+
+    room.dispatcher(break_)
+    operation = room.ends(room.queue(), State.FAILED)
+    assert operation.error is not None
+    assert "OperationalError" in operation.error
+    assert "nowhere" not in operation.error
+    assert "correct-horse" not in operation.error
+
+
+def test_no_error_of_the_database_quotes_what_a_statement_was_given(room: Room) -> None:
+    with context_of(room.app), pytest.raises(OperationalError) as found:
+        db.session.execute(text("SELECT nothing FROM nowhere WHERE a = :a"), {"a": "correct-horse-battery"})
+    assert "correct-horse" not in str(found.value)
+
+
+def test_the_longest_name_of_a_worker_fits_wherever_it_stands() -> None:
+    longest = f"{'h' * 64}:{2**22}:{2**63}"
+    for column in (Operation.worker, StatusEvent.source):
+        assert column.type.length >= len(longest)
 
 
 LASTING = """

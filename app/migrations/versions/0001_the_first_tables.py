@@ -37,7 +37,7 @@ def upgrade() -> None:
     sa.Column('writes', sa.Boolean(), nullable=False),
     sa.Column('actor', sa.String(length=128), nullable=False),
     sa.Column('attempt', sa.Integer(), nullable=False),
-    sa.Column('worker', sa.String(length=128), nullable=True),
+    sa.Column('worker', sa.String(length=160), nullable=True),
     sa.Column('lease_until', sa.DateTime(), nullable=True),
     sa.Column('cancel_requested_at', sa.DateTime(), nullable=True),
     sa.Column('error', sa.Text(), nullable=True),
@@ -71,7 +71,7 @@ def upgrade() -> None:
     sa.Column('to_status', sa.String(length=32), nullable=False),
     sa.Column('indicator', sa.String(length=16), nullable=False),
     sa.Column('detail', sa.Text(), nullable=False),
-    sa.Column('source', sa.String(length=64), nullable=False),
+    sa.Column('source', sa.String(length=160), nullable=False),
     sa.Column('at', sa.DateTime(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_status_events'))
     )
