@@ -109,9 +109,8 @@ class Hub(BaseApplication):  # type: ignore[misc]
 
 def url(app: APIFlask, settings: Settings) -> str:
     """The address to open, with the start-up token where one is asked for."""
-    host = "localhost" if settings.is_loopback or settings.bind in ("0.0.0.0", "::") else settings.bind  # noqa: S104
     token = app.config["STARTUP_TOKEN"]
-    return f"http://{host}:{settings.port}/" + (f"?token={token}" if token else "")
+    return settings.url + (f"?token={token}" if token else "")
 
 
 def load_what_is_shared() -> None:

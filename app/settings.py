@@ -115,6 +115,14 @@ class Settings(BaseSettings):
         """Whether only programs of this machine can reach the hub."""
         return self.bind == "localhost" or self.bind == "::1" or self.bind.startswith("127.")
 
+    @property
+    def url(self) -> str:
+        """Where a browser of this machine finds the hub."""
+        # Of 127.0.0.0/8 only one address is called localhost, and a bind to one of the others answers on no other.
+        is_localhost = self.bind in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
+        host = "localhost" if is_localhost else f"[{self.bind}]" if ":" in self.bind else self.bind
+        return f"http://{host}:{self.port}/"
+
 
 def read_settings() -> Settings:
     """The settings of this process, from its environment.

@@ -123,9 +123,9 @@ def start_up_token(settings: Settings) -> str | None:
 
 def perimeter_of(settings: Settings, token: str | None) -> Perimeter:
     """The perimeter for these settings."""
-    names = {"localhost", "127.0.0.1", "::1", *settings.hosts}
+    names = {"localhost", "127.0.0.1", "::1", settings.bind.lower(), *settings.hosts}
     if not settings.is_loopback:
-        names |= {settings.bind.lower(), platform.node().lower()}
+        names.add(platform.node().lower())
     # Cookies know no ports: two hubs on one machine must not overwrite each other's.
     cookie = f"mchub_token_{settings.port}"
     return Perimeter(frozenset(names), any_address=not settings.is_loopback, token=token, cookie=cookie)

@@ -130,7 +130,7 @@ def _reachable(bind: str) -> str:
 def _announce(settings: Settings, with_sandbox: bool, began: float) -> None:
     say(f"\nMC Hub is ready after {time.monotonic() - began:.0f} s.")
     if settings.is_loopback:
-        say(f"  Open     http://localhost:{settings.port}")
+        say(f"  Open     {settings.url.rstrip('/')}")
         say("  Try      the form is filled in: press Apply, read the plan, confirm, and watch the cluster come up")
     else:
         say("  Open     the address with the start-up token, printed above")

@@ -16,6 +16,7 @@ from app import create_app
 from app.accounts.perimeter import start_up_token
 from app.bodies import MAX_BYTES
 from app.serving import prepare
+from app.serving import url as printed_url
 from app.settings import Settings
 from tests.conftest import PUBLIC_KEY
 
@@ -75,6 +76,31 @@ def test_a_name_of_the_settings_is_served(tmp_path: Path) -> None:
     assert code(client, headers={"Host": "hub.example:5000"}) == 200
     assert code(client, headers={"Host": "other.example"}) == 200
     assert code(client, headers={"Host": "third.example"}) == 403
+
+
+@pytest.mark.parametrize("address", ["127.0.0.5", "::1", "127.0.0.1", "localhost"])
+def test_a_hub_answers_to_the_address_it_listens_on(tmp_path: Path, address: str) -> None:
+    client = app_bound_to(address, tmp_path).test_client()
+    assert code(client, headers={"Host": f"[{address}]:5000" if ":" in address else f"{address}:5000"}) == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("127.0.0.1", "http://localhost:5000/"),
+        ("localhost", "http://localhost:5000/"),
+        ("::1", "http://localhost:5000/"),
+        ("127.0.0.5", "http://127.0.0.5:5000/"),
+        ("0.0.0.0", "http://localhost:5000/?token=t"),
+        ("::", "http://localhost:5000/?token=t"),
+        ("192.0.2.7", "http://192.0.2.7:5000/?token=t"),
+        ("2001:db8::7", "http://[2001:db8::7]:5000/?token=t"),
+        ("hub.example", "http://hub.example:5000/?token=t"),
+    ],
+)
+def test_the_address_that_is_printed_can_be_opened(tmp_path: Path, address: str, url: str) -> None:
+    settings = Settings(data=tmp_path / "data", bind=address, token=SecretStr("t"))
+    assert printed_url(create_app(settings), settings) == url
 
 
 @pytest.mark.parametrize("host", ["192.0.2.7:5000", "[2001:db8::7]:5000", platform.node()])
