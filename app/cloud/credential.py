@@ -101,7 +101,8 @@ def check(credential: Mapping[str, str]) -> None:
             "(OS_APPLICATION_CREDENTIAL_ID, OS_APPLICATION_CREDENTIAL_SECRET), a user name and password, or OS_CLOUD."
         )
     if not _is_url(credential["OS_AUTH_URL"]):
-        raise CredentialError(f"OS_AUTH_URL is no URL: {credential['OS_AUTH_URL']}")
+        # Not quoted: what stands in the wrong variable is often a password.
+        raise CredentialError("OS_AUTH_URL is no URL: it looks like https://cloud.example:5000/v3.")
     if not (
         credential.get("OS_APPLICATION_CREDENTIAL_SECRET")
         or credential.get("OS_PASSWORD")

@@ -108,6 +108,12 @@ def test_without_a_cloud_it_is_said_what_to_set() -> None:
         check({"OS_AUTH_URL": "https://x", name: "s"})
 
 
+def test_what_stands_in_place_of_the_url_is_not_repeated() -> None:
+    with pytest.raises(CredentialError, match="OS_AUTH_URL is no URL") as found:
+        check({"OS_AUTH_URL": "correct-horse-battery", "OS_PASSWORD": "s"})
+    assert "correct-horse" not in str(found.value)
+
+
 def test_what_must_appear_nowhere_is_known() -> None:
     assert secret_values({"OS_PASSWORD": "p", "OS_TOKEN": "", "OS_USERNAME": "ada"}) == ["p"]
 
