@@ -7,6 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, make_response, request
 
+from app.accounts.service import DEFAULT_PROJECT
 from app.bodies import reads, takes
 from app.clusters import available, logs, plans, queries, service
 from app.clusters.equipment import equipment
@@ -253,14 +254,14 @@ def timeline(hostname: str) -> Json:
 @api.get("/available-resources")
 @api.doc(responses={200: "What the cloud offers.", **REFUSALS, **CLOUD})
 @reads(
-    project="A project's name: default if absent.",
+    project=f"A project's name: {DEFAULT_PROJECT} if absent.",
     template="A cluster template: says which flavor each tag can use.",
     hostname="A cluster: what it holds counts as free.",
 )
 def available_resources() -> Json:
     """What the project's cloud offers."""
     return available.available_resources_json(
-        request.args.get("project", "default"), request.args.get("hostname"), request.args.get("template")
+        request.args.get("project", DEFAULT_PROJECT), request.args.get("hostname"), request.args.get("template")
     )
 
 

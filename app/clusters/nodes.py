@@ -9,6 +9,7 @@ from app.accounts import service as accounts
 from app.cloud.flights import Flights
 from app.cloud.servers import Server, console, list_servers
 from app.clusters.equipment import equipment
+from app.clusters.masks import masker_of
 from app.clusters.models import Cluster
 from app.clusters.schemas import Parameters
 from app.errors import NotFound
@@ -84,7 +85,7 @@ def nodes_json(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def console_text(cluster: Cluster, host: str, lines: int) -> str:
-    """The last lines of a node's console.
+    """The last lines of a node's console, secrets masked: cloud-init may print what it was given.
 
     Raises:
         NotFound: the cloud has no such server.
@@ -94,4 +95,5 @@ def console_text(cluster: Cluster, host: str, lines: int) -> str:
     server = next((each for each in _cache.servers(cluster) if names.get(each.name) == host), None)
     if server is None:
         raise NotFound(f"The cloud has no server for {host} at present.")
-    return console(equipment().cloud(accounts.project_of(cluster.project_id)), server.id, lines)
+    text = console(equipment().cloud(accounts.project_of(cluster.project_id)), server.id, lines)
+    return masker_of(cluster).mask(text.encode()).decode(errors="replace")

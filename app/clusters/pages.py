@@ -9,12 +9,12 @@ from pathlib import Path
 from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from app.accounts.service import DEFAULT_PROJECT, project_of
 from app.clusters import queries, service
 
 pages = Blueprint("clusters_pages", __name__)
 
 PAGE_SIZE = 50
-DEFAULT_PROJECT = "default"
 DEFAULT_TEMPLATE = "sandbox"
 
 
@@ -96,6 +96,6 @@ def edit_form(hostname: str) -> str:
         "clusters/form.html",
         section="clusters",
         hostname=cluster.hostname,
-        project=DEFAULT_PROJECT,
+        project=project_of(cluster.project_id).name,
         template_name=cluster.template,
     )

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from app.accounts.service import DEFAULT_PROJECT
 from app.clusters.hieradata import check_hieradata
 from app.db import now
 
@@ -302,7 +303,7 @@ class ClusterCreate(Strict):
     """POST /api/clusters."""
 
     template: Name
-    project: Name = "default"
+    project: Name = DEFAULT_PROJECT
     expires_at: Expiry | None = None
     parameters: Parameters
 
