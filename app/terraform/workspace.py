@@ -14,9 +14,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.logs import get_logger
 from app.terraform.fingerprint import LOCK_FILE, MAIN_TF, MODULE, of_trees
 from app.terraform.templates import ClusterTemplate
 
+log = get_logger(__name__)
 _TERRAFORM = ".terraform"
 _KEY = "mchub-prepared-init"  # inside .terraform: which init made it
 _CONFIGURATION = (".tf", ".tf.json", ".tfvars")
@@ -59,22 +61,32 @@ class InitCache:
         return True
 
     def keep(self, folder: Path) -> None:
-        """After a successful init in `folder`: remembers it there, and keeps a copy for the next cluster."""
+        """After a successful init in `folder`: remembers it there, and keeps a copy for the next cluster.
+
+        Where that fails (a full disk), the next cluster runs its own init; what was planned here is no worse for it.
+        """
         key = self._key(folder)
         if not (folder / LOCK_FILE).is_file() or not (folder / _TERRAFORM).is_dir():
             return
-        _write(folder / _TERRAFORM / _KEY, key.encode())
-        kept = self.root / key
-        if kept.exists():
-            return
+        try:
+            _write(folder / _TERRAFORM / _KEY, key.encode())
+            if not (self.root / key).exists():
+                self._copy(folder, key)
+        except OSError as error:
+            log.warning("a prepared init could not be kept", folder=str(folder), reason=str(error))
+
+    def _copy(self, folder: Path, key: str) -> None:
         _make_private(self.root)
         new = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=self.root))
-        shutil.copytree(folder / _TERRAFORM, new / _TERRAFORM, symlinks=True)
-        shutil.copy2(folder / LOCK_FILE, new / LOCK_FILE)
         try:
-            new.rename(kept)
-        except OSError:  # another one was quicker
-            shutil.rmtree(new)
+            shutil.copytree(folder / _TERRAFORM, new / _TERRAFORM, symlinks=True)
+            shutil.copy2(folder / LOCK_FILE, new / LOCK_FILE)
+            new.rename(self.root / key)
+        except OSError:
+            if not (self.root / key).exists():  # else another one was quicker
+                raise
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
 
     def discard(self, folder: Path) -> None:
         """Terraform refused the prepared init: forget it, here and in the cache. Run init next."""
@@ -156,6 +168,10 @@ def _write(path: Path, content: bytes) -> None:
     except FileNotFoundError:
         pass
     descriptor, new = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    Path(new).replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(new).replace(path)
+    except OSError:
+        Path(new).unlink(missing_ok=True)
+        raise

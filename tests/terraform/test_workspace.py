@@ -158,6 +158,23 @@ def test_nothing_is_kept_of_an_init_that_made_nothing(
     assert not cache.root.exists()
 
 
+def test_a_full_disk_costs_the_prepared_init_and_nothing_else(
+    workbench: Workbench, template: ClusterTemplate, cache: InitCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = configure(workbench, template, "first")
+    initialise(workbench, first)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copy2", full)
+        cache.keep(first)
+    assert list(cache.root.iterdir()) == []
+    assert cache.restore(first) is True
+    assert cache.restore(configure(workbench, template, "second")) is False
+
+
 def test_a_damaged_cache_is_a_missing_one(workbench: Workbench, template: ClusterTemplate, cache: InitCache) -> None:
     first = configure(workbench, template, "first")
     initialise(workbench, first)
