@@ -128,6 +128,8 @@ def test_a_cloud_that_is_down_is_said_and_loses_nothing(running_hub: RunningHub,
     expect(page.get_by_role("alert").filter(has_text="The cloud did not answer")).to_be_focused()
     expect(page.get_by_label("Cluster name")).to_have_value("patient")
     running_hub.sandbox = running_hub.sandbox.restart()
+    offer = "/api/available-resources?project=default"
+    wait_until(lambda: running_hub.hub.get(offer).status == 200, "the hub hears the cloud again")
     visitor.submits()
     visitor.sees_status("plan_ready")
 
