@@ -54,11 +54,14 @@ class Flights(Generic[Answer]):
     _flights: dict[str, _Flight[Answer]] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
-    def get(self, key: str, ask: Callable[[], Answer], *, wait_seconds: float, token: str = "") -> Answer:
+    def get(
+        self, key: str, ask: Callable[[], Answer], *, wait_seconds: float, token: str = "", anew: bool = False
+    ) -> Answer:
         """The answer under `key`: a fresh one from when `token` was the same, else what the present flight brings.
 
         1. An answer that is fresh is used again.
-        2. A failure of a moment ago is told at once, and so is an older one while somebody asks anew.
+        2. A failure of a moment ago is told at once, and so is an older one while somebody asks anew. With `anew` (a
+           person did something and waits for it) only the latter.
         3. Where somebody asks already, wait for what that brings, `wait_seconds` at most; else ask.
 
         Raises:
@@ -70,7 +73,8 @@ class Flights(Generic[Answer]):
                 return kept.answer
             present = self._flights.get(key)
             failure = self._failures.get(key)
-            if failure is not None and (present or time.monotonic() - failure.at < self.failure_seconds):
+            recent = failure is not None and not anew and time.monotonic() - failure.at < self.failure_seconds
+            if failure is not None and (present or recent):
                 # A copy: an exception that many threads raise would gather the traceback of each.
                 raise copy(failure.error)
             # What was asked before something changed is no answer after it.

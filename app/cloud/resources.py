@@ -196,17 +196,18 @@ class ResourceCache:
     def __post_init__(self) -> None:
         self._flights = Flights[Resources](self.ttl_seconds, self.failure_seconds)
 
-    def get(self, key: str, ask: Callable[[], Resources], token: str = "") -> Resources:
+    def get(self, key: str, ask: Callable[[], Resources], token: str = "", *, anew: bool = False) -> Resources:
         """The answer under `key`, at most `ttl_seconds` old and from when `token` was the same.
 
-        `token` names the last thing that is known to have changed the cloud. A cloud that fails now gives its last
+        `token` names the last thing that is known to have changed the cloud; `anew` asks a cloud that failed a moment
+        ago again. A cloud that fails now gives its last
         answer, marked stale.
 
         Raises:
             CloudUnavailable: it fails and never answered before.
         """
         try:
-            return self._flights.get(key, ask, wait_seconds=self.wait_seconds, token=token)
+            return self._flights.get(key, ask, wait_seconds=self.wait_seconds, token=token, anew=anew)
         except CloudUnavailable as error:
             last = self._flights.last(key)
             if last is None:

@@ -249,7 +249,7 @@ def bury(cluster: Cluster, *, source: str, detail: str) -> None:
 def _check_with_cloud(
     parameters: Parameters, template: ClusterTemplate, project: Project, holds: Parameters | None = None
 ) -> None:
-    resources = equipment().available(project)
+    resources = equipment().available(project, anew=True)
     checks.check_against_cloud(parameters, template, resources)
     checks.check_quotas(parameters, template, resources, holds)
 
