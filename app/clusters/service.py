@@ -1,4 +1,4 @@
-"""What can be done with a cluster, in plain functions: the only writer of its tables."""
+"""What a person can do with a cluster, in plain functions. What happens to it in the background is in `tasks`."""
 
 from __future__ import annotations
 
