@@ -46,7 +46,7 @@ def available_resources_json(project_name: str, hostname: str | None, template_n
 
 
 def _first() -> str:
-    return next(iter(sorted(equipment().templates, key=lambda name: name != "sandbox")))
+    return next(iter(sorted(equipment().templates, key=lambda name: name != "sandbox")), "")
 
 
 def _flavor_json(flavor: Any, template: ClusterTemplate) -> dict[str, Any]:

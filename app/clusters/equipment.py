@@ -21,7 +21,7 @@ from app.secrets import Vault
 from app.settings import Settings
 from app.terraform.engine import Engine, find_engine, write_cli_configuration
 from app.terraform.execution import environment
-from app.terraform.templates import ClusterTemplate, load_templates
+from app.terraform.templates import ClusterTemplate, load_usable_templates
 from app.terraform.workspace import InitCache
 
 PROVIDERS = "providers"
@@ -102,7 +102,7 @@ class Equipment:
         """
         return self.connections.open(accounts.credential_of(project))
 
-    def available(self, project: Project) -> Resources:
+    def available(self, project: Project, *, anew: bool = False) -> Resources:
         """What the project's cloud offers, at most a few seconds old, and never from before the last apply.
 
         Raises:
@@ -110,7 +110,7 @@ class Equipment:
         """
         credential = accounts.credential_of(project)
         return self.resources.get(
-            project.id, lambda: query(self.connections.open(credential)), operations.last_end("apply")
+            project.id, lambda: query(self.connections.open(credential)), operations.last_end("apply"), anew=anew
         )
 
     def terraform_environment(self, project: Project) -> dict[str, str]:
@@ -123,12 +123,12 @@ def make_equipment(settings: Settings, vault: Vault) -> Equipment:
     """The equipment for these settings.
 
     Raises:
-        app.terraform.templates.TemplateError: a cluster template cannot be used.
+        app.terraform.templates.TemplateError: there is no folder of cluster templates.
     """
     return Equipment(
         settings=settings,
         vault=vault,
-        templates=load_templates(settings.templates),
+        templates=load_usable_templates(settings.templates),
         connections=Connections(settings.cloud_timeout_seconds),
         resources=ResourceCache(settings.resources_ttl_seconds, settings.cloud_timeout_seconds),
         doorbell=Doorbell(settings.data / "doorbell"),

@@ -13,6 +13,7 @@ from app.clusters.masks import masker_of
 from app.clusters.models import Cluster
 from app.clusters.schemas import Parameters
 from app.errors import NotFound
+from app.terraform.templates import ResourceNames
 
 CACHE_SECONDS = 2.0
 
@@ -42,14 +43,18 @@ _cache = ServerCache()
 
 
 def server_names(cluster: Cluster) -> dict[str, str]:
-    """Name in the cloud -> host, of every host that the cluster has or is to have."""
-    template = equipment().template(cluster.template)
+    """Name in the cloud -> host, of every host that the cluster has or is to have.
+
+    A cluster whose template is gone has names of the usual pattern.
+    """
+    template = equipment().templates.get(cluster.template)
+    pattern = (template.resource_names if template is not None else ResourceNames()).server
     hosts: dict[str, None] = {}
     for configuration in (cluster.applied_parameters, cluster.parameters):
         if configuration is not None:
             hosts |= dict.fromkeys(Parameters.model_validate(configuration).hosts)
     marks = {"cluster_name": cluster.parameters["cluster_name"], "hostname": cluster.hostname}
-    return {template.resource_names.server.format(host=host, **marks): host for host in hosts}
+    return {pattern.format(host=host, **marks): host for host in hosts}
 
 
 def nodes_json(cluster: Cluster) -> list[dict[str, Any]]:

@@ -140,7 +140,8 @@ def is_empty() -> bool:
 def cluster_json(cluster: Cluster) -> dict[str, Any]:
     """`GET /api/clusters/<hostname>`."""
     project = accounts.project_of(cluster.project_id)
-    template = equipment().template(cluster.template)
+    # A living cluster may outlive its template: it has no links then, but all the rest.
+    template = equipment().templates.get(cluster.template)
     return {
         "hostname": cluster.hostname,
         "id": cluster.id,
@@ -157,7 +158,7 @@ def cluster_json(cluster: Cluster) -> dict[str, Any]:
         "outputs": cluster.outputs,
         "has_resources": cluster.has_resources,
         "public_address": public_address(cluster),
-        "links": links(cluster, template),
+        "links": links(cluster, template) if template is not None else [],
         "takes_effect_late": ["image", "config_version"],
     }
 

@@ -13,6 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from app.logs import get_logger
+
+log = get_logger(__name__)
 DESCRIPTION_FILE = "template.toml"
 CONFIGURATION_FILE = "main.tf.json.j2"
 
@@ -184,10 +187,27 @@ class ClusterTemplate(_Described):
 
 def load_templates(root: Path) -> dict[str, ClusterTemplate]:
     """Every folder of `root` that has a ``template.toml``, by name. Raises TemplateError naming file and key."""
+    return {folder.name: load_template(folder) for folder in _folders(root)}
+
+
+def load_usable_templates(root: Path) -> dict[str, ClusterTemplate]:
+    """As `load_templates`, but what cannot be used is logged and left out: the others are not to blame.
+
+    Raises TemplateError where there is no such folder at all.
+    """
+    found = {}
+    for folder in _folders(root):
+        try:
+            found[folder.name] = load_template(folder)
+        except (TemplateError, OSError) as error:
+            log.warning("a cluster template cannot be used and is left out", template=folder.name, reason=str(error))
+    return found
+
+
+def _folders(root: Path) -> list[Path]:
     if not root.is_dir():
         raise TemplateError(f"{root}: no such folder of cluster templates")
-    folders = sorted(path.parent for path in root.glob(f"*/{DESCRIPTION_FILE}"))
-    return {folder.name: load_template(folder) for folder in folders}
+    return sorted(path.parent for path in root.glob(f"*/{DESCRIPTION_FILE}"))
 
 
 def load_template(folder: Path) -> ClusterTemplate:

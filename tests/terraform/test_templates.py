@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from app.terraform.templates import Module, TemplateError, load_template, load_templates
+from app.terraform.templates import Module, TemplateError, load_template, load_templates, load_usable_templates
 
 SMALL = """
 title = "Small"
@@ -145,3 +146,30 @@ def test_a_probe_knows_its_address() -> None:
         ("jupyterhub", "https://jupyter.a.b:8443/hub/login"),
         ("freeipa", "https://ipa.a.b:8443/ipa/ui/"),
     ]
+
+
+BROKEN = {
+    "title": "no title",
+    "toml": "title = ",
+    "unknown": SMALL.replace("{extra}", 'nonsense = "x"'),
+    "encoding": "\udcff",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_template_that_cannot_be_used_is_left_out_and_the_others_stay(tmp_path: Path, broken: str) -> None:
+    write(tmp_path, name="good")
+    folder = write(tmp_path, name="broken")
+    (folder / "template.toml").write_text(BROKEN[broken], errors="surrogateescape")
+    (write(tmp_path, name="without-configuration") / "main.tf.json.j2").unlink()
+    with capture_logs() as logged:
+        assert list(load_usable_templates(tmp_path)) == ["good"]
+    assert [each["template"] for each in logged] == ["broken", "without-configuration"]
+    assert str(folder / "template.toml") in logged[0]["reason"]
+    with pytest.raises(TemplateError):
+        load_templates(tmp_path)
+
+
+def test_a_missing_folder_of_templates_is_no_broken_template(tmp_path: Path) -> None:
+    with pytest.raises(TemplateError, match="no such folder"):
+        load_usable_templates(tmp_path / "none")
