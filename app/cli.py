@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from app import __version__
-from app.setup.commands import setup, up
+from app.setup.commands import settings_or_end, setup, up
 
 
 @click.group()
@@ -17,10 +17,37 @@ def main() -> None:
 @main.command()
 def serve() -> None:
     """Run the hub: pages, API and the workers of the default dispatcher."""
-    from app.serving import serve as run
-    from app.settings import read_settings
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-    run(read_settings())
+    from app.secrets import SecretsError
+    from app.serving import serve as run
+    from app.terraform.templates import TemplateError
+
+    settings = settings_or_end()
+    database = "The database of MCHUB_DATABASE_URL" if settings.database_url else f"{settings.data}/mchub.sqlite3"
+    try:
+        run(settings)
+    except SecretsError as error:
+        raise click.ClickException(f"The hub cannot open what it keeps: {error}.") from error
+    except TemplateError as error:
+        raise click.ClickException(f"{error}: set MCHUB_TEMPLATES.") from error
+    except DBAPIError as error:
+        raise click.ClickException(
+            f"{database} cannot be used: {error.orig}. Put a backup in its place, or choose another (MCHUB_DATA, "
+            "MCHUB_DATABASE_URL)."
+        ) from error
+    except SQLAlchemyError as error:
+        # The message may quote the URL, and with it a password.
+        raise click.ClickException(f"{database} cannot be used ({type(error).__name__}): is the URL right?") from error
+    except ModuleNotFoundError as error:
+        if settings.database_url is None:
+            raise
+        raise click.ClickException(f"{database} needs the Python module {error.name}: install it.") from error
+    except OSError as error:
+        raise click.ClickException(
+            f"{error.filename or settings.data}: {error.strerror or error}. The hub needs a folder of its own that it "
+            "may write to: set MCHUB_DATA, or change the folder's owner."
+        ) from error
 
 
 @main.group()
@@ -61,9 +88,8 @@ def docs_openapi() -> None:
 def sandbox() -> None:
     """Run the built-in sandbox cloud."""
     from app.sandbox.cloud_server import serve as run
-    from app.settings import read_settings
 
-    settings = read_settings()
+    settings = settings_or_end()
     run(
         settings.data / "sandbox",
         "127.0.0.1",

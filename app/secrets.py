@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -33,13 +34,13 @@ class Vault:
             SecretsError: there is no key, or one is malformed.
         """
         if not keys:
-            raise SecretsError("MCHUB_SECRET_KEYS has no key")
+            raise SecretsError("there is no key: neither in MCHUB_SECRET_KEYS nor in <data>/keys/secret")
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
             raise SecretsError(
-                "a key in MCHUB_SECRET_KEYS is malformed: each is 32 bytes in URL-safe base64, "
-                "as `mchub keys new` prints it"
+                "a key in MCHUB_SECRET_KEYS, or in <data>/keys/secret, is malformed: each is 32 bytes "
+                "in URL-safe base64, as `mchub keys new` prints it"
             ) from error
 
     def seal(self, clear: bytes) -> bytes:
@@ -55,7 +56,10 @@ class Vault:
         try:
             return self._fernet.decrypt(sealed)
         except InvalidToken as error:
-            raise SecretsError("a kept secret cannot be opened: is its key still in MCHUB_SECRET_KEYS?") from error
+            raise SecretsError(
+                "a kept secret cannot be opened: the key that sealed it must be in MCHUB_SECRET_KEYS "
+                "(or, if that is unset, in <data>/keys/secret)"
+            ) from error
 
 
 def new_key() -> str:
@@ -77,6 +81,19 @@ def write_private(path: Path, content: bytes) -> None:
         raise
 
 
+def keep_private(folder: Path, names: Iterable[str]) -> None:
+    """Make a folder, or bring it to 0700, and those of the files in it that exist to 0600.
+
+    Raises:
+        OSError: it cannot be made, or belongs to somebody else.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for path in (folder / name for name in names):
+        if path.exists():
+            path.chmod(0o600)
+
+
 def _kept(path: Path) -> str:
     """The secret in `path`, made there once; two processes that start together get the same one."""
     if not path.exists():
@@ -89,7 +106,7 @@ def _kept(path: Path) -> str:
             pass
         finally:
             first.unlink()
-    return path.read_text().strip()
+    return path.read_text(errors="replace").strip()
 
 
 def open_vault(settings: Settings) -> Vault:

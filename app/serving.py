@@ -19,10 +19,14 @@ from app.clusters.tasks import TASKS
 from app.db import MIGRATIONS, db
 from app.lifecycle.dispatch import Dispatcher, Periodic
 from app.logs import configure_logging, get_logger
+from app.secrets import keep_private
 from app.settings import Settings
 
 log = get_logger(__name__)
 LOOK_FOR_PROBES_SECONDS = 1.0
+UMASK = 0o077
+PRIVATE_FILES = ("mchub.sqlite3", "mchub.sqlite3-wal", "mchub.sqlite3-shm", "dispatcher.lock")
+"""What an earlier hub may have made for all to read."""
 
 
 def prepare(app: APIFlask, settings: Settings) -> None:
@@ -83,6 +87,7 @@ class Hub(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": 3,
             "preload_app": True,
             "proc_name": "mchub",
+            "umask": UMASK,
             "control_socket_disable": True,
             "post_worker_init": self._worker_starts,
             "worker_exit": self._worker_ends,
@@ -124,8 +129,17 @@ def load_what_is_shared() -> None:
 
 
 def serve(settings: Settings) -> None:
-    """Run the hub until it is told to end."""
+    """Run the hub until it is told to end. What it and its children write is for their owner only.
+
+    Raises:
+        OSError: the data folder cannot be used.
+        app.secrets.SecretsError: a key is malformed, or is not the one that the database was sealed with.
+        app.terraform.templates.TemplateError: there is no folder of cluster templates.
+        sqlalchemy.exc.SQLAlchemyError: the database cannot be used.
+    """
+    os.umask(UMASK)
     configure_logging(settings)
+    keep_private(settings.data, PRIVATE_FILES)
     app = create_app(settings)
     prepare(app, settings)
     load_what_is_shared()

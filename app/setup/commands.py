@@ -43,27 +43,27 @@ def setup() -> None:
 @setup.command("all")
 def setup_all() -> None:
     """Providers and front end."""
-    set_up(_settings())
+    set_up(settings_or_end())
 
 
 @setup.command("providers")
 def setup_providers_command() -> None:
     """Build (or fetch) the Terraform providers into the mirror."""
-    settings = _settings()
+    settings = settings_or_end()
     setup_providers(settings.cache, settings.data / "logs" / "setup.log", settings.terraform)
 
 
 @setup.command("frontend")
 def setup_frontend_command() -> None:
     """Build the pages' scripts and styles."""
-    settings = _settings()
+    settings = settings_or_end()
     setup_frontend(ROOT, settings.cache, settings.data / "logs" / "setup.log")
 
 
 @setup.command("status")
 def setup_status() -> None:
     """Tell what is there and where it came from."""
-    settings = _settings()
+    settings = settings_or_end()
     say(f"Python     {sys.version.split()[0]} at {sys.executable}")
     engine = find_engine(settings.terraform, os.environ.get("PATH"))
     say(f"Terraform  {engine.version} at {engine.path} ({engine.origin})")
@@ -83,16 +83,27 @@ def up(spent: float) -> None:
     signal.signal(signal.SIGTERM, _end_in_order)
     signal.signal(signal.SIGHUP, _end_in_order)
     try:
-        run(_settings(), began)
+        run(settings_or_end(), began)
     except SETUP_ERRORS as error:
         raise click.ClickException(str(error)) from error
 
 
-def _settings() -> Settings:
+def settings_or_end() -> Settings:
+    """The settings; where some are refused, the program ends with their names, not their values: these may be secret.
+
+    Raises:
+        click.ClickException: with every refused setting.
+    """
     try:
         return read_settings()
     except ValidationError as error:
-        raise click.ClickException(f"A setting can't be used: {error}") from error
+        refused = [f"  {_variable(each['loc'])}: {each['msg']}" for each in error.errors(include_url=False)]
+        words = "Some settings can't be used (docs/settings.md describes them):"
+        raise click.ClickException("\n".join([words, *refused])) from error
+
+
+def _variable(loc: tuple[int | str, ...]) -> str:
+    return "MCHUB_" + str(loc[0]).removeprefix("MCHUB_").upper() if loc else "MCHUB_*"
 
 
 def _end_in_order(number: int, _frame: FrameType | None) -> None:
