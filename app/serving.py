@@ -14,6 +14,7 @@ from gunicorn.app.base import BaseApplication
 from app import create_app
 from app.accounts import service as accounts
 from app.cloud.credential import CredentialError, flatten
+from app.clusters.folders import sweep
 from app.clusters.probes import Prober
 from app.clusters.tasks import TASKS
 from app.db import MIGRATIONS, db
@@ -52,6 +53,7 @@ def make_dispatcher(app: APIFlask, settings: Settings) -> Dispatcher:
         data=settings.data,
         slots=settings.operations_at_once,
         lease_seconds=settings.lease_seconds,
+        at_start=[sweep],
         periodic=[Periodic("probes", min(LOOK_FOR_PROBES_SECONDS, settings.probe_seconds), Prober().round)],
     )
 
