@@ -7,8 +7,8 @@ from typing import Any
 from app.accounts import service as accounts
 from app.cloud.resources import Quota, Resources
 from app.clusters import checks, service
-from app.clusters.configuration import applied_parameters
 from app.clusters.equipment import equipment
+from app.clusters.states import latest_state
 from app.db import iso
 from app.terraform.templates import ClusterTemplate
 
@@ -26,10 +26,8 @@ def available_resources_json(project_name: str, hostname: str | None, template_n
     project = accounts.project_of(cluster.project_id) if cluster else accounts.project_named(project_name)
     template = room.template(cluster.template) if cluster else room.template_asked_for(template_name or _first())
     resources = room.available(project)
-    held = applied_parameters(cluster) if cluster else None
-    flavors = {flavor.name: flavor for flavor in resources.flavors}
     external = {network["id"] for network in resources.networks if network["external"]}
-    credit = checks.takes(held, template, flavors) if held else {}
+    credit = checks.holds(latest_state(cluster) if cluster else None, resources.flavors)
     return {
         "images": [image.__dict__ for image in resources.images],
         "flavors": [_flavor_json(flavor, template) for flavor in resources.flavors],

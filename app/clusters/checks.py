@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.cloud.resources import UNLIMITED, Flavor, Resources
 from app.clusters.schemas import Instance, Parameters, relations
 from app.errors import FieldError, Invalid
+from app.terraform.state import State
 from app.terraform.templates import ClusterTemplate, TagRequirement
 
 PATH = "parameters."
 SMALLEST_ROOT_DISK_GB = 10
+_WORDS = {
+    "instances": "instances",
+    "vcpus": "vCPU",
+    "ram_mb": "MB of RAM",
+    "volumes": "volumes",
+    "volume_gb": "GB of volumes",
+    "ports": "ports",
+    "floating_ips": "floating IP addresses",
+}
+_FIELD = {"volumes": "volumes", "volume_gb": "volumes"}
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,7 @@ def root_volume_gb(group: Instance, flavor: Flavor, template: ClusterTemplate) -
 
 def takes(parameters: Parameters, template: ClusterTemplate, flavors: dict[str, Flavor]) -> dict[str, int]:
     """What a configuration takes of each quota."""
-    total = dict.fromkeys(("instances", "vcpus", "ram_mb", "volumes", "volume_gb", "ports", "floating_ips"), 0)
+    total = dict.fromkeys(_WORDS, 0)
     owned = parameters.os_floating_ips or {}
     for prefix, group in parameters.instances.items():
         flavor = flavors.get(group.type)
@@ -132,13 +144,35 @@ def takes(parameters: Parameters, template: ClusterTemplate, flavors: dict[str, 
     return total
 
 
+def holds(state: State | None, flavors: Iterable[Flavor]) -> dict[str, int]:
+    """What a cluster has of each quota, by its kept state: not what was asked for, of which a build may have failed."""
+    total = dict.fromkeys(_WORDS, 0)
+    if state is None:
+        return total
+    known: dict[Any, Flavor] = {key: flavor for flavor in flavors for key in (flavor.id, flavor.name)}
+    total["ports"] = len(state.instances_of("openstack_networking_port_v2"))
+    total["floating_ips"] = len(state.instances_of("openstack_networking_floatingip_v2"))
+    sizes = [volume.attributes.get("size") for volume in state.instances_of("openstack_blockstorage_volume_v3")]
+    for server in state.instances_of("openstack_compute_instance_v2"):
+        total["instances"] += 1
+        flavor = known.get(server.attributes.get("flavor_name")) or known.get(server.attributes.get("flavor_id"))
+        if flavor is not None:
+            total["vcpus"] += flavor.vcpus
+            total["ram_mb"] += flavor.ram_mb
+        # A device made of an existing volume is that volume.
+        devices = server.attributes.get("block_device") or []
+        made = [each for each in devices if each.get("destination_type") == "volume"]
+        sizes += [each.get("volume_size") for each in made if each.get("source_type") != "volume"]
+    total["volumes"] = len(sizes)
+    total["volume_gb"] = sum(size or 0 for size in sizes)
+    return total
+
+
 def shortages(
-    parameters: Parameters, template: ClusterTemplate, resources: Resources, holds: Parameters | None = None
+    parameters: Parameters, template: ClusterTemplate, resources: Resources, held: Mapping[str, int]
 ) -> list[Shortage]:
-    """The quotas that would be exceeded; what the cluster `holds` already counts as free for it."""
-    flavors = {flavor.name: flavor for flavor in resources.flavors}
-    asked = takes(parameters, template, flavors)
-    held = takes(holds, template, flavors) if holds is not None else {}
+    """The quotas that would be exceeded; what is `held` by the cluster already counts as free for it."""
+    asked = takes(parameters, template, {flavor.name: flavor for flavor in resources.flavors})
     found = []
     for resource, amount in asked.items():
         quota = resources.quotas.get(resource)
@@ -152,27 +186,15 @@ def shortages(
     return found
 
 
-_WORDS = {
-    "instances": "instances",
-    "vcpus": "vCPU",
-    "ram_mb": "MB of RAM",
-    "volumes": "volumes",
-    "volume_gb": "GB of volumes",
-    "ports": "ports",
-    "floating_ips": "floating IP addresses",
-}
-_FIELD = {"volumes": "volumes", "volume_gb": "volumes"}
-
-
 def check_quotas(
-    parameters: Parameters, template: ClusterTemplate, resources: Resources, holds: Parameters | None = None
+    parameters: Parameters, template: ClusterTemplate, resources: Resources, state: State | None = None
 ) -> None:
-    """Refuse what would not fit into the project's quotas, before any plan.
+    """Refuse what would not fit into the project's quotas, before any plan; `state`: what the cluster has of them.
 
     Raises:
         Invalid: with `preflight`.
     """
-    found = shortages(parameters, template, resources, holds)
+    found = shortages(parameters, template, resources, holds(state, resources.flavors))
     if found:
         raise Invalid(
             "The project's quotas do not allow this cluster.",

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from app.accounts import service as accounts
 from app.accounts.models import Project
 from app.clusters import checks
-from app.clusters.configuration import applied_parameters, opened, restore_applied, sealed, split_secrets
+from app.clusters.configuration import opened, restore_applied, sealed, split_secrets
 from app.clusters.documents import publish
 from app.clusters.equipment import equipment
 from app.clusters.folders import forget_plan, put_away
@@ -25,6 +25,7 @@ from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
 from app.lifecycle import operations
 from app.lifecycle.operations import Operation, refuse_when_busy
 from app.lifecycle.status import begin, transition
+from app.terraform.state import State
 from app.terraform.templates import ClusterTemplate
 
 
@@ -94,8 +95,7 @@ def replace(hostname: str, body: ClusterReplace) -> tuple[Cluster, Operation]:
     _refuse_renaming(cluster, body.parameters)
     if body.version != cluster.version:
         raise _version_moved(cluster, body.version)
-    holds = applied_parameters(cluster)
-    _check_with_cloud(body.parameters, template, project, holds)
+    _check_with_cloud(body.parameters, template, project, latest_state(cluster))
     check_cloud(cluster, room.cloud(project))
     given, secrets = split_secrets(body.parameters, template)
     kept = {**opened(cluster.secrets), **secrets}
@@ -187,7 +187,7 @@ def apply(hostname: str, plan_id: str, confirm: str | None) -> tuple[Cluster, Op
     cluster = get_cluster(hostname)
     plan = db.session.get(Plan, plan_id)
     if plan is None or plan.cluster_id != cluster.id:
-        raise NotFound("The cluster has no such plan.")
+        raise NotFound("The cluster has no such plan.", [FieldError("plan", "is no plan of this cluster")])
     refuse_when_busy(SUBJECT, cluster.id)
     if cluster.plan_id != plan.id:
         raise PlanStale("This plan was applied, dropped or replaced meanwhile: ask for a new one.")
@@ -247,11 +247,11 @@ def bury(cluster: Cluster, *, source: str, detail: str) -> None:
 
 
 def _check_with_cloud(
-    parameters: Parameters, template: ClusterTemplate, project: Project, holds: Parameters | None = None
+    parameters: Parameters, template: ClusterTemplate, project: Project, state: State | None = None
 ) -> None:
     resources = equipment().available(project, anew=True)
     checks.check_against_cloud(parameters, template, resources)
-    checks.check_quotas(parameters, template, resources, holds)
+    checks.check_quotas(parameters, template, resources, state)
 
 
 def _refuse_taken(hostname: str) -> None:
@@ -282,6 +282,7 @@ def _refuse_renaming(cluster: Cluster, parameters: Parameters) -> None:
 def _version_moved(cluster: Cluster, version: int) -> Conflict:
     return Conflict(
         f"The cluster changed since: it is at version {cluster.version}, yours was made from {version}.",
+        [FieldError("version", f"is {cluster.version} by now: read the cluster again")],
         extra={"version": cluster.version},
         kind="version-moved",
     )

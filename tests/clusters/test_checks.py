@@ -52,6 +52,11 @@ def with_nodes(count: int, **group: Any) -> Parameters:
     return Parameters.model_validate(found)
 
 
+def held_by(nodes: int) -> dict[str, int]:
+    """What the example with so many nodes holds, once it is built."""
+    return takes(with_nodes(nodes), TEMPLATE, FLAVORS)
+
+
 def with_quota(**quotas: Quota) -> Resources:
     """The cloud with some quotas set."""
     return replace(CLOUD, quotas={**PLENTY, **quotas})
@@ -144,36 +149,36 @@ def test_a_public_address_that_one_owns_takes_none() -> None:
 
 
 def test_what_fits_exactly_fits() -> None:
-    assert shortages(parameters(), TEMPLATE, with_quota(instances=Quota(9, 5))) == []
+    assert shortages(parameters(), TEMPLATE, with_quota(instances=Quota(9, 5)), {}) == []
 
 
 def test_a_shortage_says_limit_used_asked_and_missing() -> None:
-    (short,) = shortages(parameters(), TEMPLATE, with_quota(instances=Quota(9, 6)))
+    (short,) = shortages(parameters(), TEMPLATE, with_quota(instances=Quota(9, 6)), {})
     assert short.as_json() == {"resource": "instances", "limit": 9, "used": 6, "asked": 4, "missing": 1}
 
 
 def test_minus_one_means_unlimited() -> None:
-    assert shortages(with_nodes(1000), TEMPLATE, with_quota(instances=Quota(-1, 99))) == []
+    assert shortages(with_nodes(1000), TEMPLATE, with_quota(instances=Quota(-1, 99)), {}) == []
     assert Quota(-1, 5).free == -1
     assert (Quota(5, 7).free, Quota(7, 5).free) == (0, 2)
 
 
 def test_a_quota_that_could_not_be_asked_refuses_nothing() -> None:
-    assert shortages(with_nodes(1000), TEMPLATE, replace(CLOUD, quotas={})) == []
+    assert shortages(with_nodes(1000), TEMPLATE, replace(CLOUD, quotas={}), {}) == []
 
 
 def test_what_the_cluster_holds_counts_as_free_for_it() -> None:
     cloud = with_quota(instances=Quota(5, 4))
-    assert shortages(with_nodes(3), TEMPLATE, cloud, with_nodes(2)) == []
-    (short,) = shortages(with_nodes(4), TEMPLATE, cloud, with_nodes(2))
+    assert shortages(with_nodes(3), TEMPLATE, cloud, held_by(2)) == []
+    (short,) = shortages(with_nodes(4), TEMPLATE, cloud, held_by(2))
     assert (short.used, short.asked, short.missing) == (0, 6, 1)
 
 
 def test_a_smaller_cluster_always_fits() -> None:
     cloud = with_quota(instances=Quota(3, 12))  # lowered after it was built
-    assert shortages(with_nodes(8), TEMPLATE, cloud, with_nodes(10)) == []
-    assert shortages(with_nodes(10), TEMPLATE, cloud, with_nodes(10)) == []
-    assert len(shortages(with_nodes(11), TEMPLATE, cloud, with_nodes(10))) == 1
+    assert shortages(with_nodes(8), TEMPLATE, cloud, held_by(10)) == []
+    assert shortages(with_nodes(10), TEMPLATE, cloud, held_by(10)) == []
+    assert len(shortages(with_nodes(11), TEMPLATE, cloud, held_by(10))) == 1
 
 
 def test_shortages_are_errors_at_fields_with_a_preflight() -> None:
