@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from functools import wraps
@@ -16,9 +17,13 @@ from app.errors import BadRequest, FieldError, Invalid, UnsupportedMediaType
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_ERRORS = 100
+MOST_DIGITS = 300
 Body = TypeVar("Body", bound=BaseModel)
 View = TypeVar("View", bound=Callable[..., Any])
 
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACKET = re.compile(r"[\[\]{}]")
+_CLOSES = {"]": "[", "}": "{"}
 _WORDS = {
     "missing": "This field is required.",
     "extra_forbidden": "There is no such field.",
@@ -45,9 +50,15 @@ def read_body(model: type[Body]) -> Body:
         raise UnsupportedMediaType("Send the body as JSON, with “Content-Type: application/json”.")
     content = request.get_data(cache=False)
     try:
-        found = json.loads(content.decode(), object_pairs_hook=_once, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
+        found = json.loads(
+            content.decode(), object_pairs_hook=_once, parse_constant=_no_number, parse_int=_whole_number
+        )
+    except ValueError as error:
         raise BadRequest(f"The body is not JSON: {error}.", kind="not-json") from error
+    except RecursionError as error:
+        if _is_closed(content.decode()):
+            raise Invalid("The body is nested too deeply.", [FieldError("", "is nested too deeply")]) from error
+        raise BadRequest("The body is not JSON: its brackets are not closed.", kind="not-json") from error
     if not isinstance(found, dict):
         raise Invalid("The body must be a JSON object.", [FieldError("", "must be an object")])
     try:
@@ -69,6 +80,24 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no number in JSON")
+
+
+def _whole_number(digits: str) -> int:
+    """A whole number; Python reads none of thousands of digits, and nothing here needs them."""
+    if len(digits) > MOST_DIGITS:
+        raise Invalid("A number of the body is too long.", [FieldError("", f"has a number of {len(digits)} digits")])
+    return int(digits)
+
+
+def _is_closed(text: str) -> bool:
+    """Whether all brackets outside of strings are closed: as much as can be told of what no parser here survives."""
+    still_open: list[str] = []
+    for bracket in _BRACKET.findall(_STRING.sub("", text)):
+        if bracket in _CLOSES.values():
+            still_open.append(bracket)
+        elif not still_open or still_open.pop() != _CLOSES[bracket]:
+            return False
+    return not still_open
 
 
 def _field_error(error: ErrorDetails) -> FieldError:

@@ -38,7 +38,7 @@ NO_JSON = [
     b"", b" ", b"{", b"}", b"{]", b"{'a': 1}", b"{a: 1}", b'{"a": 1,}', b'{"a" 1}', b"{} {}", b"nil", b"\x00",
     b"\xff\xfe",
     b'{"a": "\xff"}', b'{"a": "\n"}', b'{"a": 01}', b"\xef\xbb\xbf{}", b'{"a": ' + b"[" * 100_000, b"[" * 100_000,
-    b'{"a": ' + b"9" * 100_000 + b"}", '{"a": 1}'.encode("utf-16"), b"<xml/>", b"a=1&b=2", b"/* */ {}",
+    '{"a": 1}'.encode("utf-16"), b"<xml/>", b"a=1&b=2", b"/* */ {}",
 ]  # fmt: skip
 
 
@@ -99,6 +99,42 @@ def test_nesting_that_a_parser_survives_is_refused_as_well(hub_client: FlaskClie
         status, document = send(hub_client, content)
         assert status == 422
         assert document["errors"]
+
+
+DEEP = [
+    b'{"a": ' * 5000 + b"1" + b"}" * 5000, b'{"parameters": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+    b'{"]": ' * 5000 + b'"}\\"{"' + b"}" * 5000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize("content", DEEP, ids=range(len(DEEP)))
+def test_nesting_that_no_parser_survives_is_refused_with_errors(
+    hub_client: FlaskClient, content: bytes, path: str
+) -> None:
+    status, document = send(hub_client, content, path)
+    assert (status, document["errors"]) == (422, [{"field": "", "message": "is nested too deeply"}])
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"a": ' * 5000, b'{"a": ' * 5000 + b"1" + b"]" * 5000, b"[" * 5000 + b"]" * 4999]
+)
+def test_deep_nesting_that_is_not_closed_is_no_json(hub_client: FlaskClient, content: bytes) -> None:
+    assert send(hub_client, content)[0] == 400
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize("digits", [b"9" * 301, b"9" * 5000, b"-" + b"9" * 100_000])
+def test_numbers_of_too_many_digits_are_refused_with_errors(hub_client: FlaskClient, digits: bytes, path: str) -> None:
+    status, document = send(hub_client, b'{"parameters": {"nb_users": ' + digits + b"}}", path)
+    assert (status, len(document["errors"])) == (422, 1)
+    assert len(document["errors"][0]["message"]) < 100
+
+
+@pytest.mark.parametrize("digits", [19, 20, 100, 300])
+def test_numbers_that_python_reads_are_refused_at_their_field(hub_client: FlaskClient, digits: int) -> None:
+    status, document = send(hub_client, json.dumps(changed("parameters.nb_users", int("9" * digits))).encode())
+    assert (status, [error["field"] for error in document["errors"]]) == (422, ["parameters.nb_users"])
 
 
 HOSTILE = [
