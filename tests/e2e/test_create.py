@@ -32,7 +32,9 @@ def test_a_newcomer_is_led_from_the_empty_hub_to_a_ready_cluster(running_hub: Ru
     expect(page.get_by_role("region", name="Nodes", exact=True)).to_contain_text("login1")
 
     expect(visitor.success).to_be_visible(timeout=BUILD_MS)
-    expect(visitor.success.get_by_role("link", name="JupyterHub")).to_have_attribute("href", re.compile("^https://jupyter"))
+    expect(visitor.success.get_by_role("link", name="JupyterHub")).to_have_attribute(
+        "href", re.compile("^https://jupyter")
+    )
     expect(visitor.success.get_by_role("link", name="FreeIPA")).to_have_attribute("href", re.compile("^https://ipa"))
     expect(visitor.success).to_contain_text("ssh centos@127.")
     expect(visitor.success).to_contain_text("ipa.cluster.sandbox.test")
