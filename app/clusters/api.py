@@ -13,9 +13,8 @@ from app.clusters import available, logs, plans, queries, service
 from app.clusters.equipment import equipment
 from app.clusters.models import Cluster
 from app.clusters.nodes import console_text, nodes_json
+from app.clusters.paging import HISTORY_PER_PAGE, MOST_PER_PAGE, Page
 from app.clusters.schemas import ApplyPlan, ClusterCreate, ClusterReplace
-from app.clusters.states import versions
-from app.db import iso
 from app.errors import FieldError, Invalid
 from app.lifecycle.operations import Operation
 
@@ -25,6 +24,10 @@ REFUSALS = {404: "There is no such cluster.", 422: "Fields are wrong; `errors` n
 BUSY = {**REFUSALS, 409: "Busy, stale, or moved meanwhile; `type` says which."}
 CLOUD = {502: "The cloud refused or did not answer."}
 MOST_CONSOLE_LINES = 1000
+PAGES = {
+    "page": "The page, from 1.",
+    "per_page": f"How many to a page: {HISTORY_PER_PAGE} if absent, at most {MOST_PER_PAGE}.",
+}
 
 
 def _whole(name: str, default: int) -> int:
@@ -36,6 +39,11 @@ def _whole(name: str, default: int) -> int:
         return int(given)
     except ValueError as error:
         raise Invalid("The query has errors.", [FieldError(name, "must be a whole number")]) from error
+
+
+def _page() -> Page:
+    """The page of a history that the query asks for."""
+    return Page(_whole("page", 1), _whole("per_page", HISTORY_PER_PAGE))
 
 
 def _accepted(cluster: Cluster, operation: Operation) -> tuple[Json, int]:
@@ -56,7 +64,7 @@ def _accepted(cluster: Cluster, operation: Operation) -> tuple[Json, int]:
     project="A project's name.",
     sort=f"One of {', '.join(queries.SORTS)}; with - before it: descending. The newest stand first if absent.",
     page="The page, from 1.",
-    per_page=f"How many to a page: {queries.PER_PAGE} if absent, at most {queries.MOST_PER_PAGE}.",
+    per_page=f"How many to a page: {queries.PER_PAGE} if absent, at most {MOST_PER_PAGE}.",
 )
 def list_clusters() -> Json:
     """List clusters, a page at a time."""
@@ -168,10 +176,11 @@ def status(hostname: str) -> Response:
 
 
 @api.get("/clusters/<hostname>/operations")
-@api.doc(responses={200: "The operations.", 404: REFUSALS[404]})
+@api.doc(responses={200: "A page of operations.", **REFUSALS})
+@reads(**PAGES)
 def operations(hostname: str) -> Json:
-    """Every operation, newest first."""
-    return queries.operations_json(service.get_cluster(hostname))
+    """Every operation, newest first, a page at a time."""
+    return queries.operations_json(service.get_cluster(hostname), _page())
 
 
 @api.get("/clusters/<hostname>/operations/<operation_id>")
@@ -233,22 +242,19 @@ def secrets(hostname: str) -> Response:
 
 
 @api.get("/clusters/<hostname>/state/versions")
-@api.doc(responses={200: "The kept states.", 404: REFUSALS[404]})
+@api.doc(responses={200: "A page of kept states.", **REFUSALS})
+@reads(**PAGES)
 def state_versions(hostname: str) -> Json:
-    """Every kept Terraform state, newest first."""
-    found = versions(service.get_cluster(hostname))
-    items = [
-        {"id": v.id, "serial": v.serial, "at": iso(v.created_at), "operation": v.operation_id, "resources": v.resources}
-        for v in found
-    ]
-    return {"items": items, "total": len(items), "next": None}
+    """Every kept Terraform state, newest first, a page at a time."""
+    return queries.state_versions_json(service.get_cluster(hostname), _page())
 
 
 @api.get("/clusters/<hostname>/timeline")
-@api.doc(responses={200: "The events.", 404: REFUSALS[404]})
+@api.doc(responses={200: "A page of events.", **REFUSALS})
+@reads(**PAGES)
 def timeline(hostname: str) -> Json:
-    """Every change of status: when, why, by whom."""
-    return queries.timeline_json(service.get_cluster(hostname))
+    """Every change of status, oldest first, a page at a time: when, why, by whom."""
+    return queries.timeline_json(service.get_cluster(hostname), _page())
 
 
 @api.get("/available-resources")

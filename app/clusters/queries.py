@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from sqlalchemy import ColumnElement, Row, bindparam, func, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, defer
 
 from app.accounts import service as accounts
 from app.accounts.models import Project
 from app.clusters.configuration import opened
 from app.clusters.equipment import equipment
-from app.clusters.models import SUBJECT, Cluster, StatusDocument
+from app.clusters.models import SUBJECT, Cluster, StateVersion, StatusDocument
+from app.clusters.paging import Page, page_of
 from app.clusters.probes import public_address
 from app.clusters.schemas import Parameters
 from app.db import db, iso
@@ -37,8 +37,6 @@ STATUS = select(StatusDocument.body, StatusDocument.etag).where(
     StatusDocument.hostname == bindparam("hostname"), StatusDocument.living
 )
 PER_PAGE = 25
-MOST_PER_PAGE = 200
-LAST_PAGE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -64,10 +62,7 @@ def list_clusters(listing: Listing) -> dict[str, Any]:
         raise Invalid(
             "Unknown sort key.", [FieldError("sort", f"must be one of {', '.join(SORTS)}, or one with - before it")]
         )
-    if not 1 <= listing.page <= LAST_PAGE:
-        raise Invalid("Unknown page.", [FieldError("page", f"must be 1 to {LAST_PAGE}")])
-    if not 1 <= listing.per_page <= MOST_PER_PAGE:
-        raise Invalid("Unknown page.", [FieldError("per_page", f"must be 1 to {MOST_PER_PAGE}")])
+    page = Page(listing.page, listing.per_page)
     wanted: list[ColumnElement[bool]] = [Cluster.destroyed_at.is_(None)]
     if listing.search:
         wanted.append(Cluster.hostname.icontains(listing.search, autoescape=True))
@@ -77,22 +72,14 @@ def list_clusters(listing: Listing) -> dict[str, Any]:
         wanted.append(Project.name == listing.project)
     joined = select(Cluster, Project.name, StatusDocument.counts).join(Project).outerjoin(StatusDocument).where(*wanted)
     order = SORTS[key].desc() if listing.sort.startswith("-") else SORTS[key].asc()
-    rows = db.session.execute(
-        joined.order_by(order, Cluster.id).offset((listing.page - 1) * listing.per_page).limit(listing.per_page)
-    ).all()
+    rows = db.session.execute(joined.order_by(order, Cluster.id).offset(page.offset).limit(page.size)).all()
     total = db.session.scalar(select(func.count()).select_from(Cluster).join(Project).where(*wanted)) or 0
-    more = listing.page * listing.per_page < total
+    asked = {"q": listing.search, "status": listing.status, "project": listing.project, "sort": listing.sort}
     return {
         "items": [_item(cluster, project, counts or {}) for cluster, project, counts in rows],
         "total": total,
-        "next": _next(listing) if more else None,
+        "next": page.next("/api/clusters", total, **asked),
     }
-
-
-def _next(listing: Listing) -> str:
-    given = {**listing.__dict__, "page": listing.page + 1, "q": listing.search}
-    given.pop("search")
-    return "/api/clusters?" + urlencode({name: value for name, value in given.items() if value})
 
 
 def percent(counts: dict[str, Any]) -> int | None:
@@ -180,15 +167,14 @@ def links(cluster: Cluster, template: ClusterTemplate) -> list[dict[str, Any]]:
     return found
 
 
-def operations_json(cluster: Cluster, limit: int = 100) -> dict[str, Any]:
+def operations_json(cluster: Cluster, page: Page) -> dict[str, Any]:
     """`GET .../operations`, newest first."""
-    found = db.session.scalars(
+    found = (
         select(Operation)
         .where(Operation.subject_type == SUBJECT, Operation.subject_id == cluster.id)
-        .order_by(Operation.created_at.desc())
-        .limit(limit)
-    ).all()
-    return {"items": [operation_json(operation) for operation in found], "total": len(found), "next": None}
+        .order_by(Operation.created_at.desc(), Operation.id)
+    )
+    return page_of(found, page, f"/api/clusters/{cluster.hostname}/operations", operation_json)
 
 
 def operation_json(operation: Operation) -> dict[str, Any]:
@@ -231,14 +217,35 @@ def log_paths(cluster: Cluster, operation: Operation) -> tuple[Path, Path]:
     return log_path(cluster, operation), buried
 
 
-def timeline_json(cluster: Cluster) -> dict[str, Any]:
+def timeline_json(cluster: Cluster, page: Page) -> dict[str, Any]:
     """`GET .../timeline`: every status event of the cluster, oldest first."""
-    events = db.session.scalars(
+    events = (
         select(StatusEvent)
         .where(StatusEvent.subject_type == SUBJECT, StatusEvent.subject_id == cluster.id)
         .order_by(StatusEvent.id)
-    ).all()
-    return {"items": [_event_json(event) for event in events], "total": len(events), "next": None}
+    )
+    return page_of(events, page, f"/api/clusters/{cluster.hostname}/timeline", _event_json)
+
+
+def state_versions_json(cluster: Cluster, page: Page) -> dict[str, Any]:
+    """`GET .../state/versions`: every kept state, newest first, without its content."""
+    kept = (
+        select(StateVersion)
+        .where(StateVersion.cluster_id == cluster.id)
+        .order_by(StateVersion.created_at.desc(), StateVersion.id)
+        .options(defer(StateVersion.content))
+    )
+    return page_of(kept, page, f"/api/clusters/{cluster.hostname}/state/versions", _version_json)
+
+
+def _version_json(version: StateVersion) -> dict[str, Any]:
+    return {
+        "id": version.id,
+        "serial": version.serial,
+        "at": iso(version.created_at),
+        "operation": version.operation_id,
+        "resources": version.resources,
+    }
 
 
 def _event_json(event: StatusEvent) -> dict[str, Any]:
