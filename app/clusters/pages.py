@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.accounts.service import DEFAULT_PROJECT, project_of
@@ -44,11 +45,27 @@ def assets_are_built() -> bool:
     return bool(_built())
 
 
+def _asks_for_what_is_built() -> bool:
+    return request.endpoint == "static" and request.path.startswith("/static/dist/")
+
+
+@pages.before_app_request
+def serve_compressed() -> Response | None:
+    """Of a built text, its gzip to whoever takes that; Flask says what it is, and what it is of, by its name."""
+    if not _asks_for_what_is_built() or request.accept_encodings.quality("gzip") <= 0:
+        return None
+    try:
+        return current_app.send_static_file(f"{(request.view_args or {})['filename']}.gz")
+    except NotFound:
+        return None
+
+
 @pages.after_app_request
 def keep_built_files(response: Response) -> Response:
     """Let browsers keep what is built: another content has another name."""
-    if request.endpoint == "static" and request.path.startswith("/static/dist/") and response.status_code == 200:
+    if _asks_for_what_is_built() and response.status_code in (200, 206, 304):
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        response.vary.add("Accept-Encoding")
     return response
 
 

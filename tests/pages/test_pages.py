@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -75,6 +76,40 @@ def test_a_built_file_is_named_after_its_content_and_kept_by_browsers(client: Fl
     with client.get("/static/dist/app-0A1B2C3D.css", headers=HTML) as sheet:
         assert "immutable" in sheet.headers["Cache-Control"]
     assert "immutable" not in client.get("/create-cluster", headers=HTML).headers["Cache-Control"]
+
+
+GZIP = {**HTML, "Accept-Encoding": "gzip, deflate, br"}
+
+
+def test_a_built_file_is_sent_compressed_to_whoever_takes_that(client: FlaskClient, built: Path) -> None:
+    content = (built / "app-0A1B2C3D.css").read_bytes()
+    (built / "app-0A1B2C3D.css.gz").write_bytes(gzip.compress(content))
+    with client.get("/static/dist/app-0A1B2C3D.css", headers=GZIP) as packed:
+        assert gzip.decompress(packed.data) == content
+        assert (packed.headers["Content-Encoding"], packed.mimetype) == ("gzip", "text/css")
+        assert "Accept-Encoding" in packed.headers["Vary"]
+        assert "immutable" in packed.headers["Cache-Control"]
+        assert packed.headers["X-Content-Type-Options"] == "nosniff"
+        tag = packed.headers["ETag"]
+    with client.get("/static/dist/app-0A1B2C3D.css", headers={**GZIP, "If-None-Match": tag}) as again:
+        assert again.status_code == 304
+
+
+@pytest.mark.parametrize("encodings", ["", "identity", "br", "gzip;q=0", "identity, gzip;q=0.0"])
+def test_to_anybody_else_it_is_sent_as_it_is(client: FlaskClient, built: Path, encodings: str) -> None:
+    content = (built / "app-0A1B2C3D.css").read_bytes()
+    (built / "app-0A1B2C3D.css.gz").write_bytes(gzip.compress(content))
+    with client.get("/static/dist/app-0A1B2C3D.css", headers={**HTML, "Accept-Encoding": encodings}) as plain:
+        assert plain.data == content
+        assert "Content-Encoding" not in plain.headers
+        assert "Accept-Encoding" in plain.headers["Vary"]  # a cache must not give it to all
+
+
+def test_what_has_no_compressed_form_is_sent_as_it_is(client: FlaskClient, built: Path) -> None:
+    with client.get("/static/dist/app-0A1B2C3D.css", headers=GZIP) as plain:
+        assert plain.data == (built / "app-0A1B2C3D.css").read_bytes()
+    assert client.get("/static/dist/none.css", headers=GZIP).status_code == 404
+    assert client.get("/static/dist/%2e%2e/%2e%2e/app/settings.py", headers=GZIP).status_code == 404
 
 
 def test_a_new_build_is_seen_without_a_restart(client: FlaskClient, built: Path) -> None:
