@@ -55,9 +55,12 @@ def built_pages() -> None:
         subprocess.run(["npm", "run", "build"], cwd=ROOT, check=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, or the one that `MCHUB_CHROMIUM` names."""
+    """Debian's Chromium, or the one that `MCHUB_CHROMIUM` names.
+
+    Not longer than a module: while it is open its event loop runs in this thread, and no other test could run one.
+    """
     path = os.environ.get("MCHUB_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     assert path is not None, "These tests need Chromium: apt-get install chromium"
     with sync_playwright() as playwright:

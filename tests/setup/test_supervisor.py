@@ -155,6 +155,9 @@ def test_what_a_dead_hub_left_behind_is_ended_before_it_starts_again(room: Room,
     os.kill(room.pids("hub")[0], signal.SIGKILL)
     until(lambda: len(room.pids("hub")) == 2)
     assert not lives(child)
+    until(lambda: (room.folder / "child").read_text() not in ("", str(child)))
+    room.end()
+    assert not lives(int((room.folder / "child").read_text()))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

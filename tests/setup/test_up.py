@@ -147,7 +147,7 @@ class TestCommands:
         for command in (commands.up, commands.setup):
             result = CliRunner().invoke(command, ["status"] if command is commands.setup else [])
             assert result.exit_code == 1
-            assert "port" in result.output
+            assert "MCHUB_PORT" in result.output
 
     @pytest.mark.parametrize("error", [EngineError("no engine"), MirrorError("no mirror"), up.UpError("port taken")])
     def test_up_ends_with_what_to_do(self, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:

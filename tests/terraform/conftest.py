@@ -84,5 +84,7 @@ def workbench(tmp_path: Path, engine: Path) -> Iterator[Workbench]:
     base = {name: value for name, value in os.environ.items() if name != "TF_CLI_CONFIG_FILE"}
     bench = Workbench(tmp_path, engine, environment(base, {}))
     yield bench
+    # What a killed Terraform had started outlives it and waits for its gate.
+    (tmp_path / "gate").touch()
     for number in range(1, bench.operations + 1):
         kill(tmp_path / f"operation{number}")
