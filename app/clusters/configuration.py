@@ -30,13 +30,6 @@ def split_secrets(parameters: Parameters, template: ClusterTemplate) -> tuple[di
     return given, {name: value or None for name, value in secrets.items()}
 
 
-def applied_parameters(cluster: Cluster) -> Parameters | None:
-    """The configuration that was last applied, with which the cluster holds what it holds."""
-    if cluster.applied_parameters is None:
-        return None
-    return Parameters.model_validate(cluster.applied_parameters)
-
-
 def restore_applied(cluster: Cluster) -> None:
     """Go back to what was last applied; a cluster that never was built keeps what was typed."""
     if cluster.applied_parameters is not None and cluster.applied_secrets is not None:

@@ -9,7 +9,7 @@ from app.clusters import plans, service, words
 from app.clusters.configuration import restore_applied
 from app.clusters.documents import publish
 from app.clusters.equipment import equipment
-from app.clusters.folders import put_away, tidy
+from app.clusters.folders import keep_history, put_away, tidy
 from app.clusters.masks import diagnostic_json, masker_of
 from app.clusters.models import BUILD, DESTROY, PLAN, Cluster, Plan
 from app.clusters.probes import answers_now
@@ -79,6 +79,7 @@ def _nothing_to_change(operation: Operation, cluster: Cluster) -> None:
 def finish_apply(operation: Operation, cluster: Cluster, plan: Plan) -> None:
     """Keep the state, then say what the cluster is: provisioning, ready, or gone."""
     if operation.payload["kind"] == DESTROY:
+        keep_history(cluster)
         with transaction():
             keep_state(cluster, operation.id)
             operations.end(operation, State.SUCCEEDED, source=_source(operation))

@@ -61,6 +61,11 @@ def forget_earlier_plans(cluster: Cluster) -> None:
             path.unlink(missing_ok=True)
 
 
+def keep_history(cluster: Cluster) -> None:
+    """Copy a living cluster's masked logs to where they are looked for once it is gone: before its end is committed."""
+    _keep_all_logs(cluster, equipment().settings.data / "clusters" / cluster.hostname)
+
+
 def put_away(hostname: str) -> None:
     """Free the folder of a hostname that no living cluster has: its logs go to `<data>/destroyed/<id>/`.
 
@@ -79,19 +84,19 @@ def put_away(hostname: str) -> None:
     # Moved first, in one step: a new cluster of that name may come at any moment.
     moved = graves / f".{hostname}.{new_id()}"
     folder.rename(moved)
-    target = graves / (clusters[0].id if clusters else hostname)
     if clusters:
-        _mask_logs(clusters[0], moved)
-    for operation in (moved / "operations").glob("*"):
-        _keep_logs(operation, target / "operations" / operation.name)
+        _keep_all_logs(clusters[0], moved)
     shutil.rmtree(moved)
     log.info("folder put away", hostname=hostname)
 
 
-def _mask_logs(cluster: Cluster, folder: Path) -> None:
+def _keep_all_logs(cluster: Cluster, folder: Path) -> None:
     masker = masker_of(cluster)
-    for path in (folder / "operations").glob(f"*/{LOG}"):
-        masker.mask_file(path)
+    target = equipment().settings.data / "destroyed" / cluster.id
+    for operation in (folder / "operations").glob("*"):
+        if (operation / LOG).exists():
+            masker.mask_file(operation / LOG)
+        _keep_logs(operation, target / "operations" / operation.name)
 
 
 def _keep_logs(operation: Path, target: Path) -> None:

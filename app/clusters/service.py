@@ -13,7 +13,7 @@ from app.clusters import checks
 from app.clusters.configuration import opened, restore_applied, sealed, split_secrets
 from app.clusters.documents import publish
 from app.clusters.equipment import equipment
-from app.clusters.folders import forget_plan, put_away
+from app.clusters.folders import forget_plan, keep_history, put_away
 from app.clusters.following import grace_is_over
 from app.clusters.models import APPLY, BUILD, DESTROY, KILL, SUBJECT, Cluster, Plan
 from app.clusters.plans import PlanStale, check_cloud, differences_since, identity_of, pending_plan, start_plan
@@ -137,6 +137,7 @@ def destroy(hostname: str, confirm: str | None) -> tuple[Cluster, Operation | No
     refuse_when_busy(SUBJECT, cluster.id)
     if not cluster.has_resources:
         _require_confirmation(cluster, confirm)
+        keep_history(cluster)
         with transaction():
             accounts.audit("delete", SUBJECT, cluster.id, hostname=hostname)
             bury(cluster, source=accounts.current_actor(), detail="It had no resources.")
